@@ -37,6 +37,12 @@ static enum err read_order(struct str body, struct broker_order *out, struct err
         err = dev_json_duration(out->by, "by", &out->by_ms, error);
     if (!err && out->by_ms > SLOW_MAX_MS)
         err = error_set(error, ERR_INVALID_REQUEST, "by: at most 60s");
+    if (!err && out->by.type && !str_eq(out->state.raw, STR("\"slow\"")))
+        err = error_set(error, ERR_INVALID_REQUEST, "by: is for the state slow alone");
+    if (!err && out->duration.type && str_eq(out->state.raw, STR("\"up\"")))
+        err = error_set(error, ERR_INVALID_REQUEST, "for: is not for the state up, which stays");
+    if (!err && out->duration.type && out->for_ms == 0)
+        err = error_set(error, ERR_INVALID_REQUEST, "for: expected more than 0; leave it out for a state that stays");
     return err;
 }
 

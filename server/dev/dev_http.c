@@ -8,7 +8,7 @@
 
 static const struct dev_route *const tables[] = {broker_routes,   channels_routes, clock_routes, console_routes,
                                                  fault_routes,    journal_routes,  reset_routes, session_routes,
-                                                 snapshot_routes, wait_routes};
+                                                 snapshot_routes, verify_routes,   wait_routes};
 
 /* A path is literal, or ends in {id}, which stands for one segment that is not empty. */
 static bool path_matches(const char *pattern, struct str path, struct str *out_rest)

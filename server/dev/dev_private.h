@@ -16,6 +16,7 @@
  *   watch.c             observes the hub
  *   guard.c             who may ask the internal listener
  *   terminal.c          shows the journal
+ *   line_match.c        which expectation has which line
  *   journal.c           what has happened */
 #ifndef CARILLON_DEV_DEV_PRIVATE_H
 #define CARILLON_DEV_DEV_PRIVATE_H

@@ -25,6 +25,7 @@ extern const struct dev_route journal_routes[];
 extern const struct dev_route reset_routes[];
 extern const struct dev_route session_routes[];
 extern const struct dev_route snapshot_routes[];
+extern const struct dev_route verify_routes[];
 extern const struct dev_route wait_routes[];
 
 /* Answers with the body that is in the response: 200, or 204 if it is empty, unless a status is set. */

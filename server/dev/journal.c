@@ -197,13 +197,14 @@ void journal_empty(struct journal *journal)
 {
     while (journal->count > 0)
         drop_oldest(journal);
+    journal->emptied = journal->last;
     free_ended(journal);
 }
 
 void journal_rewind(struct journal *journal)
 {
     journal_empty(journal);
-    journal->last = 0;
+    journal->last = journal->emptied = 0;
     journal->era++;
     journal->muted = false;
 }
@@ -215,6 +216,19 @@ bool journal_after(const struct journal *journal, uint64_t n, struct journal_lin
         return false;
     read_entry(journal, n < dropped ? 0 : (size_t)(n - dropped), out);
     return true;
+}
+
+uint64_t journal_gone(const struct journal *journal, uint64_t n)
+{
+    uint64_t dropped = journal->last - journal->count, from = n > journal->emptied ? n : journal->emptied;
+    return dropped > from ? dropped - from : 0;
+}
+
+void journal_append_gone(struct buf *out, uint64_t gone)
+{
+    buf_appendf(out,
+                "%llu lines have left the journal, which keeps %d lines and %d MiB; ask sooner, or reset between tests",
+                (unsigned long long)gone, JOURNAL_LINES, JOURNAL_BYTES / 1024 / 1024);
 }
 
 void journal_listen(struct journal *journal, struct journal_listener *listener)

@@ -79,6 +79,7 @@ struct journal {
     size_t count;
     size_t bytes;           /* of bodies */
     uint64_t last;          /* n of the newest line ever; 0: none yet */
+    uint64_t emptied;       /* n of the newest line when the journal was emptied; 0: never */
     unsigned era;           /* how often it has been rewound */
     bool muted;             /* what is added is not kept */
     struct list_link ended; /* parties of which lines may still tell, in the order of their ends */
@@ -111,6 +112,11 @@ void journal_rewind(struct journal *journal);
 
 /* The oldest line that is kept and has a greater n. False: there is none. */
 bool journal_after(const struct journal *journal, uint64_t n, struct journal_line *out);
+
+/* How many lines with a greater n newer ones have pushed out. Lines that journal_empty has forgotten do not count. */
+uint64_t journal_gone(const struct journal *journal, uint64_t n);
+/* Appends a sentence about so many lines. */
+void journal_append_gone(struct buf *out, uint64_t gone);
 
 /* The listener is borrowed until list_remove(&listener->link). It may be removed while it hears. */
 void journal_listen(struct journal *journal, struct journal_listener *listener);

@@ -76,25 +76,36 @@ enum err journal_filter_read(struct json_value object, const char *where, struct
     buf_reserve(scratch, object.raw.len);
     if (err == ERR_NONE && kind.type)
         err = journal_filter_kinds_of(kind, &out->kinds, error);
+    if (err == ERR_NONE && kind.type && !out->kinds)
+        err = error_set(error, ERR_INVALID_REQUEST, "%s: kind: an empty list matches nothing; leave kind out", where);
     for (size_t i = 0; i < 5 && err == ERR_NONE; i++)
         if (texts[i].type && !json_text(texts[i], scratch, targets[i]))
             err = error_set(error, ERR_INVALID_REQUEST, "%s: a text with \\u0000 matches nothing", where);
+        else if (texts[i].type && err == ERR_NONE && targets[i]->len == 0)
+            err =
+                error_set(error, ERR_INVALID_REQUEST, "%s: an empty text matches nothing; leave the member out", where);
     out->has_code = code.type != 0;
     if (err == ERR_NONE && code.type && !json_u64(code, &out->code))
         err = error_set(error, ERR_INVALID_REQUEST, "code: expected a whole number");
     return err;
 }
 
-static bool frame_matches(struct json_value pattern, const struct journal_note *note)
+struct json_value journal_filter_frame(const struct journal_note *note)
 {
-    struct json_value frame;
-    return !note->binary && json_check(note->frame, NULL, &frame, NULL) == ERR_NONE && json_matches(pattern, frame);
+    struct json_value frame = {0};
+    if (note->binary || json_check(note->frame, NULL, &frame, NULL) != ERR_NONE)
+        return (struct json_value){0};
+    return frame;
 }
 
-/* How many conditions the line does not meet. */
-static unsigned misses(const struct journal_filter *filter, const struct journal_line *line)
+bool journal_filter_takes_frame(const struct journal_filter *filter, struct json_value frame)
 {
-    const struct journal_note *note = &line->note;
+    return !filter->frame.type || (frame.type && json_matches(filter->frame, frame));
+}
+
+/* How many conditions the line does not meet, without that of the frame. */
+static unsigned misses(const struct journal_filter *filter, const struct journal_note *note)
+{
     unsigned count = 0;
     count += filter->kinds && !(filter->kinds >> note->kind & 1);
     count += filter->session.len && !str_eq(filter->session, note->session);
@@ -103,16 +114,43 @@ static unsigned misses(const struct journal_filter *filter, const struct journal
     count += filter->rule.len && !str_eq(filter->rule, note->rule);
     count += filter->text.len && !str_eq(filter->text, note->text);
     count += filter->has_code && (note->code < 0 || filter->code != (uint64_t)note->code);
-    count += filter->frame.type && !frame_matches(filter->frame, note);
     return count;
+}
+
+bool journal_filter_takes_rest(const struct journal_filter *filter, const struct journal_note *note)
+{
+    return misses(filter, note) == 0;
+}
+
+static bool frame_matches(const struct journal_filter *filter, const struct journal_note *note)
+{
+    return !filter->frame.type || journal_filter_takes_frame(filter, journal_filter_frame(note));
 }
 
 bool journal_filter_takes(const struct journal_filter *filter, const struct journal_line *line)
 {
-    return misses(filter, line) == 0;
+    return misses(filter, &line->note) == 0 && frame_matches(filter, &line->note);
 }
 
-bool journal_filter_nearly_takes(const struct journal_filter *filter, const struct journal_line *line)
+/* Would the filter take the line if one of its conditions were another one? */
+static bool nearly_takes(const struct journal_filter *filter, const struct journal_line *line)
 {
-    return misses(filter, line) == 1;
+    unsigned count = misses(filter, &line->note);
+    return count <= 1 && frame_matches(filter, &line->note) == (count == 1);
+}
+
+void journal_filter_append_nearest(const struct journal_filter *filter, const struct journal *journal, uint64_t after,
+                                   struct buf *out)
+{
+    enum { NEAREST = 5 };
+    struct journal_line nearest[NEAREST];
+    size_t count = 0;
+    for (struct journal_line line; journal_after(journal, after, &line); after = line.n)
+        if (nearly_takes(filter, &line))
+            nearest[count++ % NEAREST] = line;
+    for (size_t i = count < NEAREST ? 0 : count - NEAREST; i < count; i++) {
+        if (out->len)
+            buf_append_char(out, ',');
+        journal_print(out, &nearest[i % NEAREST]);
+    }
 }

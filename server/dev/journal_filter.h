@@ -29,8 +29,15 @@ enum err journal_filter_kinds_of(struct json_value value, unsigned *out, struct 
 enum err journal_filter_kinds(struct str list, unsigned *out, struct error *error);
 
 bool journal_filter_takes(const struct journal_filter *filter, const struct journal_line *line);
-/* Would the filter take the line if one of its conditions were another one? For those who look for what they have
- * missed. */
-bool journal_filter_nearly_takes(const struct journal_filter *filter, const struct journal_line *line);
+/* The same in two parts, for a line that many filters look at: all conditions but that of the frame; and that of the
+ * frame. */
+bool journal_filter_takes_rest(const struct journal_filter *filter, const struct journal_note *note);
+bool journal_filter_takes_frame(const struct journal_filter *filter, struct json_value frame);
+/* The frame of a line as JSON; absent if it is none. */
+struct json_value journal_filter_frame(const struct journal_note *note);
+/* Appends the last few lines that the filter would take if one of its conditions were another one, the oldest first.
+ * For those who look for what they have missed. As the elements of a JSON array, without its brackets; out is empty. */
+void journal_filter_append_nearest(const struct journal_filter *filter, const struct journal *journal, uint64_t after,
+                                   struct buf *out);
 
 #endif

@@ -26,8 +26,9 @@ static void reading_fini(struct reading *reading)
 
 static enum err read_query(struct str query, struct reading *out, struct error *error)
 {
-    static const char *const names[] = {"after", "wait", "kinds", "session", "user", "channel", NULL};
-    struct str after, wait, kinds;
+    static const char *const names[] = {"after", "era", "wait", "kinds", "session", "user", "channel", NULL};
+    struct str after, era, wait, kinds;
+    uint64_t number;
     struct buf scratch = {0};
     enum err err = http_query_check(query, names, error);
     if (!err)
@@ -40,6 +41,12 @@ static enum err read_query(struct str query, struct reading *out, struct error *
         err = http_query_get(query, STR("after"), &scratch, &after, error);
     if (!err && after.ptr && !str_to_u64(after, &out->after))
         err = error_set(error, ERR_INVALID_REQUEST, "after: expected the number of a line");
+    if (!err)
+        err = http_query_get(query, STR("era"), &scratch, &era, error);
+    if (!err && era.ptr && !str_to_u64(era, &number))
+        err = error_set(error, ERR_INVALID_REQUEST, "era: expected the number in Journal-Era of an earlier answer");
+    if (!err && era.ptr && number != out->era)
+        out->after = 0;
     if (!err)
         err = http_query_get(query, STR("wait"), &scratch, &wait, error);
     if (!err && wait.ptr && (!option_number_parse(OPTION_DURATION, wait, &out->wait_ms) || out->wait_ms > WAIT_MAX_MS))
@@ -86,8 +93,9 @@ static struct poll *poll_of(struct held_call *held)
     return CONTAINER_OF(held, struct poll, held);
 }
 
-static void answer_lines(struct http_call *call)
+static void answer_lines(struct http_call *call, unsigned era)
 {
+    buf_appendf(&call->response.headers, "Journal-Era: %u\r\n", era);
     call->response.status = 200;
     call->response.content_type = "application/x-ndjson";
     dev_answer(call);
@@ -96,8 +104,9 @@ static void answer_lines(struct http_call *call)
 static void expire_poll(struct held_call *held)
 {
     struct http_call *call = held->call;
+    unsigned era = held->set->journal->era;
     held_call_end(held);
-    answer_lines(call);
+    answer_lines(call, era);
 }
 
 static void look_for_lines(struct held_call *held)
@@ -173,26 +182,40 @@ static void begin_stream(struct dev *dev, struct http_call *call, struct poll *p
 
 /* --- the routes --------------------------------------------------------------------------------------------------- */
 
+/* Does a GET accept server-sent events? The order of types and their weights do not matter. */
+static bool wants_events(const struct http_request *request)
+{
+    struct str rest;
+    if (!str_eq_cstr(request->method, "GET") || !http_fields_find(request->fields, STR("accept"), &rest))
+        return false;
+    while (rest.ptr) {
+        struct str type = str_split(&rest, ',');
+        if (str_eq(str_trim(str_split(&type, ';')), STR("text/event-stream")))
+            return true;
+    }
+    return false;
+}
+
 static void list(struct dev *dev, struct http_call *call, struct str rest)
 {
     struct poll *poll = xcalloc(1, sizeof *poll);
     struct error error;
     (void)rest;
     poll->held = (struct held_call){.call = call, .look = look_for_lines, .expire = expire_poll, .fini = fini_poll};
+    poll->reading.era = dev->journal.era;
     if (read_query(call->request.query, &poll->reading, &error)) {
         reading_fini(&poll->reading);
         free(poll);
         dev_refuse(call, 400, &error);
         return;
     }
-    poll->reading.era = dev->journal.era;
-    struct str header;
-    if (str_eq_cstr(call->request.method, "GET") && http_fields_find(call->request.fields, STR("accept"), &header) &&
-        str_eq(header, STR("text/event-stream"))) {
-        if (http_fields_find(call->request.fields, STR("last-event-id"), &header)) /* an EventSource comes back */
-            str_to_u64(header, &poll->reading.after);
-        if (poll->reading.after > dev->journal.last) /* it counted in another process */
-            poll->reading.after = 0;
+    bool events = wants_events(&call->request);
+    struct str last;
+    if (events && http_fields_find(call->request.fields, STR("last-event-id"), &last)) /* an EventSource comes back */
+        str_to_u64(last, &poll->reading.after);
+    if (poll->reading.after > dev->journal.last) /* it counted before a reset, or in another process */
+        poll->reading.after = 0;
+    if (events) {
         begin_stream(dev, call, poll);
         return;
     }
@@ -203,7 +226,7 @@ static void list(struct dev *dev, struct http_call *call, struct str rest)
     }
     reading_fini(&poll->reading);
     free(poll);
-    answer_lines(call);
+    answer_lines(call, dev->journal.era);
 }
 
 static void empty(struct dev *dev, struct http_call *call, struct str rest)

@@ -1,6 +1,7 @@
 /* line_in.c - see line_in.h. */
 #include "server/dev/line_in.h"
 
+#include "server/dev/frame_facts.h"
 #include "server/dev/line_state.h"
 #include "server/dev/watch.h"
 #include "server/net/stream/stream.h"
@@ -16,10 +17,16 @@ static bool ready(struct link_lane *lane)
     return !of(lane)->session->held;
 }
 
+/* With the channel that a rule sees, too. */
 static void note(struct line *line, struct str payload, bool binary)
 {
-    watch_note(line->set->journal, line->session,
-               (struct journal_note){.kind = JOURNAL_RECEIVED, .frame = payload, .binary = binary});
+    struct frame_facts facts = {0};
+    if (!binary)
+        frame_facts_read(&facts, payload);
+    watch_note(
+        line->set->journal, line->session,
+        (struct journal_note){.kind = JOURNAL_RECEIVED, .channel = facts.channel, .frame = payload, .binary = binary});
+    frame_facts_fini(&facts);
 }
 
 /* As line.c has written it. */

@@ -113,7 +113,7 @@ def test_it_ends_while_it_is_slow_or_down(tmp_path):
     for state in ("slow", "down"):
         server = DevServer(tmp_path, name=state)
         client = server.connect()
-        server.order("/broker", {"state": state, "by": "60s"})
+        server.order("/broker", {"state": state, **({"by": "60s"} if state == "slow" else {})})
         client.send("publish", "p", channel="room:1", type="notification", data={"message": "x"})
         server.order("/wait", {"for": {"kind": "received"}})
         client.drop()
@@ -123,6 +123,8 @@ def test_it_ends_while_it_is_slow_or_down(tmp_path):
 
 @pytest.mark.parametrize("body, said", [
     ({}, "state"), ({"state": "gone"}, '"gone" is none; expected down, slow, lost or up'), ({"state": "down", "for": "x"}, "for: expected a duration"),
+    ({"state": "down", "by": "1s"}, "by: is for the state slow"), ({"state": "up", "for": "1s"}, "for: is not for the state up"),
+    ({"state": "down", "for": "0s"}, "for: expected more than 0"),
     ({"state": "slow", "by": "2h"}, "by: at most 60s"), ({"state": "up", "fr": "1s"}, '"fr" is not known here'),
 ])
 def test_wrong_orders(dev, body, said):

@@ -67,7 +67,7 @@ def test_it_is_read_by_session_user_channel_kind_and_from_a_line_on(dev):
 
 @pytest.mark.parametrize("query, said", [
     ("?kind=closed", "kind"), ("?kinds=sold", '"sold" is none; there are connected, refused'), ("?after=x", "after: expected"),
-    ("?wait=soon", "wait: expected"), ("?wait=1h", "wait: expected"),
+    ("?era=x", "era: expected"), ("?wait=soon", "wait: expected"), ("?wait=1h", "wait: expected"),
 ])
 def test_wrong_queries(dev, query, said):
     answer = dev.call("GET", f"/journal{query}")
@@ -169,7 +169,8 @@ def test_waiting_until_nothing_happens_any_more(dev):
     publisher.start()
     until(lambda: dev.journal("?kinds=published"), "events come")
     try:
-        assert dev.call("POST", "/wait", {"for": {"kind": "idle"}, "timeout": "300ms"}).status in (200, 408)
+        answer = dev.call("POST", "/wait", {"for": {"kind": "idle"}, "timeout": "300ms"})
+        assert answer.status == 200 or answer.json["error"]["message"] == "there was no pause of 50 ms within 300 ms"
     finally:
         stop.set()
         publisher.join()
@@ -179,6 +180,9 @@ def test_waiting_until_nothing_happens_any_more(dev):
 @pytest.mark.parametrize("body, said", [
     ({}, "for"), ({"for": {"kind": "sold"}}, '"sold" is none'), ({"for": {"knd": "closed"}}, 'for: "knd" is not known here; expected kind'),
     ({"for": {}, "count": 0}, "count: expected"), ({"for": {}, "timeout": "1d"}, "timeout: at most"), ({"for": {}, "after": -1}, "after"),
+    ({"for": {"kind": []}}, "kind: an empty list"), ({"for": {"user": ""}}, "an empty text matches nothing"),
+    ({"for": {"kind": "idle", "user": "x"}}, '"user" is not known here; expected kind'), ({"for": {"kind": "idle", "foo": 1}}, "foo"),
+    ({"for": {"kind": "idle"}, "count": 2}, "count: is not for the kind idle"), ({"for": {"kind": "idle"}, "after": 2}, "after: is not"),
     ({"for": {"code": "x"}}, "code"), ({"for": {"frame": {}, "channel": 5}}, "channel"),
 ])
 def test_wrong_waits(dev, body, said):
@@ -308,3 +312,100 @@ def test_frames_with_line_breaks_are_one_line_each(dev):
     assert [line["kind"] for line in seen] == ["received", "published"]
     stream.close()
     client.drop()
+
+
+def test_what_a_client_sends_is_found_by_its_channel(dev):
+    client = dev.connect("ada")
+    client.subscribe("room:found")
+    for match in ({"channel": "room:found"}, {"channel": "room:f*", "frame": {"type": "subscribe"}}):
+        assert kinds(dev.order("/wait", {"for": {"kind": "received", **match}})["lines"]) == ["received"]
+    assert kinds(dev.journal("?kinds=received&channel=room:found")) == ["received"]
+    assert dev.journal("?kinds=received&channel=room:other") == []
+    client.drop()
+
+
+def test_each_expectation_gets_a_line_of_its_own_in_any_order(dev):
+    """The wide expectation gives way to the narrow ones, wherever it stands."""
+    first, second = dev.connect("ada"), dev.connect("bob")
+    narrow = [{"kind": "connected", "user": "ada"}, {"kind": "connected", "user": "bob"}]
+    wide = {"kind": ["connected", "sent"], "user": "ada"}
+    dev.order("/wait", {"for": {"kind": "sent"}, "count": 2})
+    for expected in ([wide, *narrow], [*narrow, wide], [narrow[0], wide, narrow[1]]):
+        assert dev.order("/verify", {"expect": expected}) == {"verified": 3}
+    chain = [{"user": "ada"}, {"kind": "sent", "user": "ada"}, {"kind": ["sent", "connected"], "user": "bob"}, {"kind": "sent", "user": "bob"}]
+    assert dev.order("/verify", {"expect": chain}) == {"verified": 4}
+    said = dev.refused("/verify", {"expect": [wide, *narrow, wide]}, 422)
+    assert said.startswith("expect[3]")
+    first.drop()
+    second.drop()
+
+
+def test_many_differences_are_told_in_part(dev):
+    for n in range(100):
+        dev.publish(f"room:{n}")
+    began = time.monotonic()
+    answer = dev.call("POST", "/verify", {"expect": [{"kind": "published", "channel": f"room:{n}", "frame": {"data": {"x": 1}}} for n in range(1000)]})
+    assert answer.status == 422 and len(answer.body) < 300_000 and time.monotonic() - began < 2 * SLOWDOWN
+    said = answer.json["error"]["message"]
+    assert said.count("expect[") == 20 and said.endswith("and more: 1000 differences in all")
+
+
+def test_lines_that_have_left_the_journal_are_told(tmp_path):
+    """Nobody knows any more whether one of them was what is looked for."""
+    dev = DevServer(tmp_path, "--quiet")
+    clients = [dev.connect(f"user-{n}") for n in range(100)]
+    for client in clients:
+        client.subscribe("room:1")
+    last = clients.pop()
+    session = last.init["session_id"]
+    last.close()
+    dev.order("/wait", {"for": {"kind": "closed", "session": session}})
+    since = dev.journal()[-1]["n"]
+    for _ in range(102):
+        dev.publish("room:1", "x")
+    until(lambda: dev.journal("?kinds=published")[0]["n"] > since + 1, "the ring is full")
+    said = dev.refused("/verify", {"nothing_else": ["closed"]}, 422)
+    assert "lines have left the journal, which keeps 10000 lines and 64 MiB" in said
+    assert "lines have left the journal" in dev.refused("/verify", {"expect": [{"kind": "closed"}]}, 422)
+    answer = dev.call("POST", "/wait", {"for": {"kind": "closed"}, "timeout": "10ms"})
+    assert answer.status == 408 and "lines have left the journal" in answer.json["error"]["message"]
+    kept = dev.journal("?kinds=published")[-1]["n"]
+    assert dev.order("/verify", {"nothing_else": ["closed"], "after": kept}) == {"verified": 0}
+    assert dev.order("/verify", {"expect": [{"kind": "published"}]}) == {"verified": 1}
+    dev.order("/journal", method="DELETE")
+    assert dev.order("/verify", {"nothing_else": ["closed"]}) == {"verified": 0}
+    for client in clients:
+        client.drop()
+    dev.close()
+
+
+def test_a_reader_goes_on_after_a_reset(tmp_path):
+    """It counts anew then: `after` is a number of the journal before."""
+    dev = DevServer(tmp_path)
+    for _ in range(3):
+        dev.publish("room:old")
+    before = dev.call("GET", "/journal")
+    era = before.headers["journal-era"]
+    after = json.loads(before.body.decode().splitlines()[-1])["n"]
+    waiting = []
+    waiter = threading.Thread(target=lambda: waiting.append(dev.order("/wait", {"for": {"kind": "published", "channel": "room:new"}, "after": after})))
+    waiter.start()
+    dev.order("/reset")
+    assert kinds(dev.journal(f"?after={after}&wait=5s")) == ["reset"]
+    assert kinds(dev.order("/wait", {"for": {"kind": "reset"}, "after": after})["lines"]) == ["reset"]
+    for _ in range(5):
+        dev.publish("room:new")
+    waiter.join(DEADLINE_S)
+    assert kinds(waiting[0]["lines"]) == ["published"]
+    assert kinds(dev.journal(f"?after={after}&era={era}&kinds=reset")) == ["reset"]
+    now = dev.call("GET", f"/journal?after={after}").headers["journal-era"]
+    assert now != era and dev.journal(f"?after={after}&era={now}&kinds=reset") == []
+    dev.close()
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream, */*", "text/html;q=0.5,text/event-stream;q=0.9"])
+def test_events_are_one_of_the_types_that_are_accepted(dev, accept):
+    connection = http.client.HTTPConnection(*dev.internal, timeout=DEADLINE_S)
+    connection.request("GET", "/dev/v1/journal", headers={"Accept": accept})
+    assert connection.getresponse().getheader("Content-Type") == "text/event-stream"
+    connection.close()

@@ -190,6 +190,41 @@ def test_following_the_journal(carillon):
     assert [line["frame"]["data"] for line in found] == [0, 1, 2]
 
 
+def test_following_the_journal_over_a_reset(carillon):
+    for n in range(5):
+        carillon.publish("room:1", "note", n)
+    lines = carillon.follow(kinds=["published", "reset"])
+    assert [next(lines)["kind"] for _ in range(6)] == ["reset", *["published"] * 5]
+    carillon.reset()
+    for n in range(20):
+        carillon.publish("room:1", "note", n)
+    assert next(lines)["kind"] == "reset"
+    assert [next(lines)["frame"]["data"] for _ in range(20)] == list(range(20))
+
+
+def test_texts_with_ends_of_lines(carillon):
+    carillon.publish("room:1", "note", {"text": "one\u2028two\x85three\n"})
+    assert carillon.journal(kinds=["published"])[0]["frame"]["data"] == {"text": "one\u2028two\x85three\n"}
+
+
+def test_an_idle_server_that_is_not(carillon):
+    stop = threading.Event()
+
+    def publish():
+        while not stop.is_set():
+            carillon.publish("room:1", "note", 1)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    carillon.wait.published("room:1")
+    try:
+        with pytest.raises(WaitTimeout, match="there was no pause of 50 ms within 100 ms"):
+            carillon.wait.idle(timeout="100ms")
+    finally:
+        stop.set()
+        thread.join(PATIENCE_S)
+
+
 # --- asyncio ---
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from .faults import Rules, SessionTarget, Target
-from .journal import FOLLOW_S, Waits
+from .journal import Waits
 from .server import Broker, CarillonServer, Clock
 from .bodies import JournalKind, JournalLine
 
@@ -147,11 +147,7 @@ class AsyncCarillon:
         channel: str | None = None,
         after: int = 0,
     ) -> AsyncIterator[JournalLine]:
-        """Each line of the journal, also those that come later. It does not end by itself."""
+        """Each line of the journal, also those that come later, and those after a reset. It does not end by itself."""
+        lines = self.server.follow(kinds=kinds, session=session, user=user, channel=channel, after=after)
         while True:
-            lines = await self.journal(
-                kinds=kinds, session=session, user=user, channel=channel, after=after, wait=f"{FOLLOW_S}s"
-            )
-            for line in lines:
-                after = line["n"]
-                yield line
+            yield await asyncio.to_thread(next, lines)

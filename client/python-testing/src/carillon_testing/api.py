@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.parse
 from collections.abc import Callable, Mapping
+from email.message import Message
 from typing import Any
 
 
@@ -37,6 +38,11 @@ class Api:
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, str]:
         """Status and text of an answer, whatever its status."""
+        status, text, _ = self.ask_all(method, path, body)
+        return status, text
+
+    def ask_all(self, method: str, path: str, body: object = None) -> tuple[int, str, Message]:
+        """The same, and the header fields."""
         content = None if body is None else json.dumps(body).encode()
         try:
             try:
@@ -52,12 +58,14 @@ class Api:
         except (http.client.HTTPException, OSError) as error:
             raise ConnectionError(f"{method} {path}: {self._why_ended() or error}") from error
 
-    def _send(self, connection: http.client.HTTPConnection, method: str, path: str, content: bytes | None) -> tuple[int, str]:
+    def _send(
+        self, connection: http.client.HTTPConnection, method: str, path: str, content: bytes | None
+    ) -> tuple[int, str, Message]:
         connection.request(method, path, content, self._headers)
         answer = connection.getresponse()
         text = answer.read().decode()
         self._idle.append(connection)
-        return answer.status, text
+        return answer.status, text, answer.headers
 
     def close(self) -> None:
         while self._idle:

@@ -115,7 +115,7 @@ class Waits:
 
     def idle(self, timeout: str | None = None) -> None:
         """Nothing has happened for 50 ms."""
-        self._api.order("POST", "/dev/v1/wait", {"for": {"kind": "idle"}, **given(timeout=timeout)})
+        self._wait({"kind": "idle", "timeout": timeout})
 
 
 def _too_late(match: dict[str, object], answer: dict[str, object]) -> str:
@@ -126,6 +126,11 @@ def _too_late(match: dict[str, object], answer: dict[str, object]) -> str:
         if lines:
             out += [title, *map(told, lines)]
     return "\n".join(out)
+
+
+def _read(text: str) -> list[JournalLine]:
+    """Lines end with a line feed: texts in them may have other characters that Python takes for the end of a line."""
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 class Journal:
@@ -149,7 +154,7 @@ class Journal:
         status, text = self._api.ask("GET", f"/dev/v1/journal?{query(wanted)}")
         if status != 200:
             raise refusal("GET", "/dev/v1/journal", status, text)
-        return [json.loads(line) for line in text.split("\n") if line]  # U+2028 in a text ends no line
+        return _read(text)
 
     def follow(
         self,
@@ -160,9 +165,18 @@ class Journal:
         channel: str | None = None,
         after: int = 0,
     ) -> Iterator[JournalLine]:
-        """Each line, also those that come later. It does not end by itself."""
+        """Each line, also those that come later, and those after a reset. It does not end by itself."""
+        wanted = given(kinds=",".join(kinds) or None, session=session, user=user, channel=channel, wait=f"{FOLLOW_S}s")
+        era: str | None = None
         while True:
-            for line in self.lines(kinds=kinds, session=session, user=user, channel=channel, after=after, wait=f"{FOLLOW_S}s"):
+            path = f"/dev/v1/journal?{query({**wanted, **given(after=after, era=era)})}"
+            status, text, headers = self._api.ask_all("GET", path)
+            if status != 200:
+                raise refusal("GET", "/dev/v1/journal", status, text)
+            if era not in (None, headers["Journal-Era"]):
+                after = 0  # lines count anew after a reset
+            era = headers["Journal-Era"]
+            for line in _read(text):
                 after = line["n"]
                 yield line
 
