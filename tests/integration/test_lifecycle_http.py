@@ -239,6 +239,23 @@ def test_a_redis_that_goes_between_a_write_and_its_answer(launch, receiver, prox
 
 
 @pytest.mark.long
+def test_redis_is_away_for_longer_than_the_node_is_the_reader(launch, receiver, proxy):
+    """What was sent before is not sent again."""
+    node = launch(config(receiver, **{"redis.url": proxy.url, "redis.command_timeout": "1s", "redis.canary_interval": "1s"}))
+    until(node.ready, "ready")
+    come_and_go(node, 50)
+    lives(receiver, 50)
+    proxy.open.clear()
+    until(lambda: not node.ready(), "Redis is away")
+    for i in range(20):
+        node.connect(f"away-{i}").close()
+    time.sleep(16)
+    proxy.open.set()
+    until(node.ready, "service is back")
+    assert lives(receiver, 70) == 0
+
+
+@pytest.mark.long
 def test_more_than_the_node_keeps_waits_in_redis(launch, receiver, redis):
     node = launch(config(receiver, **{"redis.url": redis.url}))
     until(node.ready, "ready")

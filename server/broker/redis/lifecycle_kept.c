@@ -59,8 +59,13 @@ void lifecycle_kept_forget(struct lifecycle_kept *kept)
 
 bool lifecycle_kept_is_reader(struct lifecycle_kept *kept, uint64_t now_us)
 {
-    if (kept->reader_until_us && now_us >= kept->reader_until_us)
+    struct lifecycle_place sent = kept->sent;
+    bool is_unsaved = kept->is_unsaved;
+    if (kept->reader_until_us && now_us >= kept->reader_until_us) {
         lifecycle_kept_forget(kept);
+        if (is_unsaved) /* Redis may have been away: without this all since then would be sent again */
+            lifecycle_kept_set_sent(kept, sent.id, sent.number);
+    }
     return kept->reader_until_us > 0;
 }
 

@@ -36,7 +36,8 @@ void lifecycle_kept_init(struct lifecycle_kept *kept);
 /* Forgets all, as in the beginning: this node is not the reader, or Redis does not have what it had. Frees all. */
 void lifecycle_kept_forget(struct lifecycle_kept *kept);
 
-/* Whether the node is the reader. If it is the reader no more, all is forgotten. */
+/* Whether the node is the reader. If it is the reader no more, all is forgotten but for `sent` that Redis does not
+ * know: Redis takes it if no other node has become the reader meanwhile. */
 bool lifecycle_kept_is_reader(struct lifecycle_kept *kept, uint64_t now_us);
 
 /* Redis has this batch. before: the event before it in the stream. ids: for each event with JSON the id of its entry,

@@ -261,7 +261,7 @@ void redis_lifecycle_read(struct redis_broker *broker, struct lifecycle_read *re
     struct lifecycle_kept *kept = &broker->kept;
     struct str keys[KEYS];
     bool is_reader = lifecycle_kept_is_reader(kept, turn_now_us(broker->config.turn));
-    if (is_reader && read->done[0])
+    if (read->done[0])
         lifecycle_kept_set_sent(kept, read->done, read->done_number);
     if (is_reader && lifecycle_kept_take(kept, read)) {
         save(broker, read);

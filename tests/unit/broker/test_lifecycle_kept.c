@@ -159,6 +159,21 @@ static void a_reader_that_was_silent_too_long_has_nothing(void **state)
     assert_int_equal(kept.bytes, 0);
 }
 
+/* Otherwise what was sent while Redis was away would be sent again. */
+static void how_far_it_is_outlives_the_time_as_reader_until_redis_knows(void **state)
+{
+    (void)state;
+    lifecycle_kept_set_sent(&kept, "9-0", 7);
+    assert_false(lifecycle_kept_is_reader(&kept, 1000));
+    assert_true(kept.is_unsaved);
+    assert_string_equal(kept.sent.id, "9-0");
+    assert_int_equal(kept.sent.number, 7);
+    kept.reader_until_us = 3000;
+    kept.is_unsaved = false;
+    assert_false(lifecycle_kept_is_reader(&kept, 3000));
+    assert_string_equal(kept.sent.id, "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -171,6 +186,7 @@ int main(void)
         TEST(an_older_state_of_redis_forgets_what_is_kept),
         TEST(takes_no_more_than_its_bound),
         TEST(a_reader_that_was_silent_too_long_has_nothing),
+        TEST(how_far_it_is_outlives_the_time_as_reader_until_redis_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
