@@ -1,10 +1,10 @@
-"""The client with a clock that jumps and a server that the test plays. Each test is named after what users complain about."""
+"""The client with a clock that jumps and a server that the test plays. A test that begins with `complaint` answers one of those that users have of such clients."""
 
 import asyncio
 import random
 
 import pytest
-from carillon_client import Carillon, CarillonError, Position, Unauthorized
+from carillon_client import Carillon, CarillonError, Continuity, Position, Unauthorized
 from carillon_client.backoff import Ending
 from world import SESSION, FakeServer, World, event, play, settle
 
@@ -26,7 +26,7 @@ def test_a_url_that_cannot_be_dialled_is_told_at_once():
         Carillon("rt.example.com", lambda request: "t")
 
 
-def test_listeners_of_a_type_and_of_all():
+def test_complaint_already_subscribed_listeners_of_a_type_and_of_all_share_one_subscription():
     async def test():
         world = World()
         room, got = world.client.channel("room"), []
@@ -111,6 +111,41 @@ def test_a_gap_moves_the_position_and_is_told():
         await settle()
         assert got == [1] and room.position == Position("f", 1, "i1")
         assert (told[0].recovered, told[0].reason, told[0].position) == (False, "epoch_changed", Position("f", 0))
+        await world.client.close()
+
+    play(test)
+
+
+@pytest.mark.parametrize("recovered", [True, False])
+def test_the_since_of_the_first_listener_tells_what_is_missing(recovered):
+    async def test():
+        world = World()
+        room, told = world.client.channel("room"), []
+        world.server.positions["room"] = {"epoch": "e", "offset": 2 if recovered else 8, "recovered": recovered}
+        room.on_continuity(told.append)
+        room.on("*", lambda event: None, since=Position("e", 2))
+        await world.client.connect()
+        await settle()
+        assert world.server.line.last("subscribe")["data"]["since"] == {"epoch": "e", "offset": 2}
+        if recovered:
+            assert told == [Continuity(True, Position("e", 2), None, 0)]
+        else:
+            assert told == [Continuity(False, Position("e", 8), "not_recovered", 6)]
+        await world.client.close()
+
+    play(test)
+
+
+def test_the_since_of_the_first_listener_in_another_epoch():
+    async def test():
+        world = World()
+        room, told = world.client.channel("room"), []
+        world.server.positions["room"] = {"epoch": "f", "offset": 8, "recovered": False}
+        room.on_continuity(told.append)
+        room.on("*", lambda event: None, since=Position("e", 2))
+        await world.client.connect()
+        await settle()
+        assert told == [Continuity(False, Position("f", 8), "not_recovered", None)]
         await world.client.close()
 
     play(test)
@@ -371,7 +406,7 @@ def test_a_subscription_that_the_server_ends_is_refused():
     play(test)
 
 
-def test_an_expired_token_does_not_loop():
+def test_complaint_an_expired_token_loops_for_ever():
     """It is asked for once more at once, and then with back-off. No refused token is sent twice."""
 
     async def test():
@@ -445,7 +480,7 @@ def test_a_token_function_that_fails_or_hangs_is_asked_again():
 
 
 @pytest.mark.parametrize("code, reason", [(1008, "scope_missing"), (1003, "data_kind"), (1008, "bad_messages")])
-def test_what_is_final_is_not_tried_again(code, reason):
+def test_complaint_a_lifecycle_that_cannot_be_seen_what_is_final_has_its_code_and_reason(code, reason):
     async def test():
         world = World()
         room = world.client.channel("room")
@@ -566,7 +601,7 @@ def test_a_refused_refresh_is_tried_with_another_token():
     play(test)
 
 
-def test_a_dead_line_is_noticed():
+def test_complaint_silent_death():
     async def test():
         world = World()
         await world.client.connect()
@@ -595,7 +630,7 @@ def test_a_line_that_does_not_open_is_given_up():
     play(test)
 
 
-def test_a_publish_with_an_event_id_survives_the_connection():
+def test_complaint_sends_while_offline_lost_a_publish_with_an_event_id_survives_the_connection():
     async def test():
         world = World()
         await world.client.connect()
@@ -612,7 +647,7 @@ def test_a_publish_with_an_event_id_survives_the_connection():
     play(test)
 
 
-def test_a_publish_without_an_event_id_is_not_doubled():
+def test_complaint_sends_while_offline_doubled_a_publish_without_an_event_id_is_sent_once():
     async def test():
         world = World()
         await world.client.connect()
@@ -627,6 +662,45 @@ def test_a_publish_without_an_event_id_is_not_doubled():
         await settle()
         assert "publish" not in world.server.line.types()
         await world.client.close()
+
+    play(test)
+
+
+def test_a_publish_that_is_too_large_is_not_sent():
+    """The server would close the connection for good."""
+
+    async def test():
+        world = World()
+        async with world.client as client:
+            room = client.channel("room")
+            for text in ("x" * 70_000, "\N{SNOWMAN}" * 25_000):
+                with pytest.raises(CarillonError, match="publish has 7.* bytes, and the server takes 65536 at most") as caught:
+                    await room.publish("x", text)
+                assert caught.value.code == "too_large" and not caught.value.retryable
+            assert world.server.line.types() == [] and client.state == "open"
+            assert (await room.publish("x", "x" * 65_000)).id == "p1"
+
+    play(test)
+
+
+@pytest.mark.parametrize("event_id", [None, "e1"])
+@pytest.mark.parametrize(("code", "reason"), [(1009, "message_too_big"), (1008, "bad_messages")])
+def test_a_final_end_fails_what_is_under_way(code, reason, event_id):
+    async def test():
+        world = World()
+        await world.client.connect()
+        world.server.answers = False
+        room = world.client.channel("room")
+        room.on("*", lambda event: None)
+        room.presence().on_change(lambda members: None)
+        task = asyncio.create_task(room.publish("x", 1, event_id=event_id))
+        await settle()
+        world.server.line.end(code, reason)
+        with pytest.raises(CarillonError) as caught:
+            await task
+        assert (caught.value.code, caught.value.reason, caught.value.retryable) == ("closed", reason, False)
+        await settle()
+        assert room.state == "lost" and world.errors == []  # `connect` brings it back
 
     play(test)
 
@@ -763,6 +837,43 @@ def test_a_refresh_that_fails_is_tried_again_and_not_at_once():
         await asyncio.sleep(60)
         assert set(asked[1:]) == {"refresh"} and 4 <= len(asked) <= 30 and world.client.state == "open"
         await world.client.close()
+
+    play(test)
+
+
+def test_complaint_state_that_survives_logout():
+    """After `sign_out` nobody is told anything, nothing is sent, and nothing dials."""
+
+    async def test():
+        for closed_before in (False, True):
+            positions = {}
+            world = World(positions=positions)
+            world.server.positions["room"] = {"epoch": "e", "offset": 4, "id": "i4"}
+            room, told = world.client.channel("room"), []
+            presence = room.presence()
+            room.on("*", told.append)
+            room.on_continuity(told.append)
+            room.on_state_change(lambda state: None)
+            presence.on_change(lambda members: told.append(members))
+            await world.client.connect()
+            await settle()
+            assert positions and told == [presence.members]
+            del told[:]
+            if closed_before:
+                await world.client.close()
+            await world.client.sign_out()
+            assert world.client.state == "closed" and world.changes[-1].reason == "signed_out"
+            assert (positions, world.client.session, room.state) == ({}, None, "idle")
+            for call in (world.client.connect, lambda: room.publish("x", 1), room.history, room.members):
+                with pytest.raises(CarillonError) as caught:
+                    await call()
+                assert (caught.value.code, caught.value.reason) == ("closed", "signed_out")
+            with pytest.raises(CarillonError):
+                room.on("*", told.append)
+            with pytest.raises(CarillonError):
+                room.presence().on_change(told.append)
+            await asyncio.sleep(100)
+            assert told == [] and len(world.asked) == len(world.server.lines) == 1 and not world.server.open
 
     play(test)
 

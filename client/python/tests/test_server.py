@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from carillon_client import Carillon, CarillonError, Unauthorized
+from carillon_client import Carillon, CarillonError, Position, Unauthorized
 from carillon_client.backoff import Ending, judge
 from carillon_client.websocket import Ended, dial
 from test_vectors import cases
@@ -178,6 +178,40 @@ def test_a_further_listener_is_told_that_the_history_does_not_reach_back(node):
             await room.publish("x", 6)
             await see(lambda: 6 in seen)
             assert errors == ["history_too_short"] and seen[-3:] in ([4, 5, 6], [5, 6])
+
+    play(test)
+
+
+@pytest.mark.parametrize("epoch", ["of the channel", "another"])
+def test_the_first_listener_is_told_that_the_history_does_not_reach_back(node, epoch):
+    async def test():
+        async with client_of(node) as client:
+            room = client.channel("short:3")
+            seen, told = [], []
+            for n in range(1, 9):
+                await room.publish("x", n)
+            start = Position((await room.history()).epoch if epoch == "of the channel" else "zzzzzzzz", 1)
+            room.on_continuity(told.append)
+            room.on("*", lambda event: seen.append(event.data), since=start)
+            await see(lambda: told)
+            missed = 7 if epoch == "of the channel" else None
+            assert [(c.recovered, c.reason, c.missed, c.position.offset) for c in told] == [(False, "not_recovered", missed, 8)]
+            await room.publish("x", 9)
+            await see(lambda: seen == [9])
+
+    play(test)
+
+
+def test_a_publish_that_is_too_large_does_not_end_the_client(node):
+    async def test():
+        async with client_of(node) as client:
+            room = client.channel("log:2")
+            most = client.session.limits["message_bytes"]
+            with pytest.raises(CarillonError) as caught:
+                await room.publish("x", "x" * most)
+            assert caught.value.code == "too_large" and not caught.value.retryable
+            await room.publish("x", "x" * (most - 200))
+            assert client.state == "open" and len((await room.history()).events) == 1
 
     play(test)
 

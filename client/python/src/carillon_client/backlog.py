@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from .backoff import backoff
 from .emitter import call_safely
-from .errors import CarillonError
+from .errors import CarillonError, is_down
 from .protocol import Event, HistoryPage, Position
 
 # Events that one page of the history may have at most.
@@ -109,7 +109,7 @@ class Backlog:
             try:
                 page = await self._next_page(earlier)
             except CarillonError as error:
-                if error.code == "offline":
+                if is_down(error):
                     return
                 failures += 1
                 if not error.retryable or failures > RETRIES:

@@ -10,7 +10,7 @@ from typing import Any
 from .backlog import NONE, Backlog, BacklogLink, Earlier
 from .channel_types import ChannelState, Continuity, Link
 from .emitter import Emitter
-from .errors import CarillonError
+from .errors import CarillonError, is_down
 from .loop import Loop
 from .presence import Presence, read_members
 from .protocol import (
@@ -45,7 +45,7 @@ class Channel:
         # `subscribe` has been sent. Who comes from now on gets earlier events by a backlog.
         self._asked = False
         self._backlogs: dict[Backlog, None] = {}
-        self._was_live = name in link.positions
+        self._was_live = False
         self._holders: set[object] = set()
         self._lingering: asyncio.TimerHandle | None = None
         self._retrying: asyncio.TimerHandle | None = None
@@ -279,8 +279,6 @@ class Channel:
         earlier = Earlier(since=self.position) if self.position else self._begin
         command = {"channel": self.name, **earlier.wire()}
         self._asked = True
-        # Who knows a position has been there before.
-        self._was_live = self._was_live or self._begin.since is not None
         self._round += 1
         mine = self._round
 
@@ -291,7 +289,7 @@ class Channel:
         try:
             await self._link.commands.send("subscribe", command, "subscribed", take)
         except CarillonError as error:
-            if mine != self._round or error.code == "offline":
+            if mine != self._round or is_down(error):
                 return
             # After a timeout events may come and be left out, which the next answer has to tell.
             self._was_live = self._was_live or error.code == "timeout"
@@ -354,22 +352,27 @@ class Channel:
             if "id" not in frame and self._state != "idle":
                 self._refuse(CarillonError("unsubscribed", f"the server ended the subscription to {self.name}"))
         elif type == "gap":
+            before = self.position
             self._move_to(position_of(frame["data"]))
-            self._tell(False, frame["data"].get("reason"))
+            self._tell(before, False, frame["data"].get("reason"))
         elif self._presence:
             self._presence._change(type, member_of(frame["data"]))
 
     def _subscribed(self, data: dict[str, Any]) -> None:
-        was_live, self._was_live = self._was_live, True
+        before = self.position or self._begin.since
         self._attempt = 0
         self._error = None
         self._move_to(position_of(data))
         self._become("live")
-        self._tell(data["recovered"], None if data["recovered"] else "not_recovered", was_live)
+        self._tell(before, data["recovered"], None if data["recovered"] else "not_recovered")
 
-    def _tell(self, recovered: bool, reason: str | None, was_live: bool = True) -> None:
-        if was_live:
-            self._continuity.emit(Continuity(recovered, self.position, reason))
+    def _tell(self, before: Position | None, recovered: bool, reason: str | None) -> None:
+        """`before`: from which the channel was to go on."""
+        if before or self._was_live:
+            position = self.position
+            missed = position.offset - before.offset if position and before and position.epoch == before.epoch else None
+            self._continuity.emit(Continuity(recovered, position, reason, missed))
+        self._was_live = True
         if self._presence:
             self._presence._ask()
         for backlog in list(self._backlogs):

@@ -24,7 +24,7 @@ ChannelState = Literal["idle", "subscribing", "live", "lost", "refused"]
 @dataclass(frozen=True)
 class Continuity:
     """What is known of the events between two moments. It comes with each `gap`, and with each `subscribed` of a channel
-    that was live before, or whose first listener has a position (`since`)."""
+    that goes on: from where it was live, from a position that was kept, or from the `since` of its first listener."""
 
     recovered: bool
     """True: every event that was missed follows. False: events may be missing before the next one. Load the state anew."""
@@ -32,6 +32,8 @@ class Continuity:
     """From which the channel goes on. None: the channel has no history."""
     reason: str | None = None
     """Why events may be missing: the reason of the `gap` frame, or `not_recovered`."""
+    missed: int | None = None
+    """How many events may be missing at most: 0 where all follow. None: nobody knows, as where the history has begun anew."""
 
 
 class Request(Protocol):

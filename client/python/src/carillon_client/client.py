@@ -16,7 +16,7 @@ from .channel import Channel
 from .channel_types import Link
 from .commands import Commands, error_of
 from .emitter import Emitter, log
-from .errors import CarillonError, offline
+from .errors import CarillonError, is_down, offline
 from .events import Answered, Connect, Expiring, Move, Opened, Refreshed, RefreshRefused
 from .protocol import KNOWN, Frame, Position, Session, event_of, lifetime, parse_frame, time_of
 from .socket import Connection, Dial, GetToken, Owner
@@ -63,7 +63,7 @@ class Carillon:
             dialler or (lambda token: dial(target, token, ssl)),
             Profile(initial=reconnect_delay, maximum=max_reconnect_delay),
         )
-        self._commands = Commands(self._connection.send)
+        self._commands = Commands(self._connection.send, self._largest)
         self._link = Link(
             commands=self._commands,
             linger=linger,
@@ -126,15 +126,20 @@ class Carillon:
         await self._connection.close("closed")
 
     async def sign_out(self) -> None:
-        """Closes the connection, and forgets all that belongs to the user: listeners and positions."""
-        await self._connection.close("signed_out")
-        for channel in self._channels.values():
-            channel._dispose()
+        """Closes the connection for good, and forgets all that belongs to the user: listeners and positions."""
+        try:
+            await self._connection.close("signed_out")
+        finally:
+            for channel in self._channels.values():
+                channel._dispose()
 
     def _want(self) -> None:
         if self.state == "closed":
             raise self._closed()
         self._connection.dispatch(Connect())
+
+    def _largest(self) -> int | None:
+        return self._session.limits.get("message_bytes") if self._session else None
 
     def _closed(self) -> CarillonError:
         reason = self._last.reason or f"code {self._last.code}"
@@ -174,7 +179,7 @@ class Carillon:
                 channel._opened()
         elif change.previous == "open":
             self._session = None
-            self._commands.fail_all()
+            self._commands.fail_all(self._closed if change.state == "closed" else offline)
             for channel in list(self._channels.values()):
                 channel._lost()
         if change.state == "closed":
@@ -238,7 +243,7 @@ class Carillon:
         try:
             frame = await self._commands.send("refresh", {"token": token}, "refreshed")
         except CarillonError as error:
-            if error.code == "offline":
+            if is_down(error):
                 return  # the next connection begins with the new token
             self._report(error)
             ending = Ending(1013 if error.retryable else 1008, error.reason or error.code)

@@ -44,3 +44,8 @@ class Unauthorized(CarillonError):
 
 def offline() -> CarillonError:
     return CarillonError("offline", "the connection is down")
+
+
+def is_down(error: CarillonError) -> bool:
+    """Whether a call has failed because the connection has ended. The server has said nothing."""
+    return error.code in ("offline", "closed")

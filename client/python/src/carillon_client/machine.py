@@ -34,6 +34,8 @@ SETTLED = 5.0
 ASK_TIMEOUT = 60.0
 # Timers may run that much too early.
 TIMER_ERROR = 0.01
+# The reason that is the end: nothing connects any more.
+SIGNED_OUT = "signed_out"
 # How many refused credentials are remembered.
 REFUSED_MAX = 20
 
@@ -60,9 +62,7 @@ class _Step:
     def take(self, event: Event) -> Machine:
         m = self.m
         if m.state in ("idle", "closed"):
-            if isinstance(event, Connect):
-                return self.begin(m)
-            return self.end(1000, event.reason) if isinstance(event, Close) and m.state == "idle" else m
+            return self.at_rest(event)
         match event:
             case Connect():
                 return m
@@ -96,6 +96,17 @@ class _Step:
                 return replace(m, wait=Wait("ping", m.silence)) if m.wait and m.wait.what == "pong" else m
             case TimeOver():
                 return self.time_over()
+
+    def at_rest(self, event: Event) -> Machine:
+        """There is no connection, and nothing wants one. After `signed_out` nothing brings it back."""
+        m = self.m
+        signed_out = m.change.reason == SIGNED_OUT
+        match event:
+            case Connect() if not signed_out:
+                return self.begin(m)
+            case Close(reason) if m.state == "idle" or (reason == SIGNED_OUT and not signed_out):
+                return self.end(1000, reason)
+        return m
 
     def begin(self, m: Machine) -> Machine:
         """An attempt begins, with the credential at hand or as soon as there is one."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from .emitter import Emitter
-from .errors import CarillonError
+from .errors import CarillonError, is_down
 from .protocol import Frame, Member, member_of
 
 if TYPE_CHECKING:
@@ -73,10 +73,12 @@ class Presence:
         except CarillonError as error:
             if self._asking is asyncio.current_task():
                 self._asking = None
-                if error.code != "offline" and error.retryable:
+                if is_down(error):
+                    return
+                if error.retryable:
                     delay = RETRY * (0.5 + random.random())
                     self._retrying = asyncio.get_running_loop().call_later(delay, self._ask)
-                elif error.code != "offline":
+                else:
                     self._channel._link.report(error)
             return
         if self._asking is not asyncio.current_task():
