@@ -10,9 +10,6 @@ const PAGES = ["README.md", "../react/README.md", "../../docs/quickstart-javascr
 /** What the pages take for granted: names of the reader's own program, and of React Native. */
 const GIVEN: Record<string, string> = {
   Carillon: `import { Carillon } from "@carillon/client";`,
-  CarillonProvider: `import { CarillonProvider } from "@carillon/react";`,
-  useEvents: `import { useEvents } from "@carillon/react";`,
-  usePresence: `import { usePresence } from "@carillon/react";`,
   url: `declare const url: string;`,
   getToken: `declare const getToken: () => Promise<string>;`,
   NetInfo: `declare const NetInfo: { addEventListener(told: (state: { isConnected: boolean | null }) => void): () => void };`,
@@ -21,7 +18,7 @@ const GIVEN: Record<string, string> = {
 
 function snippets(page: string): [name: string, text: string][] {
   const text = readFileSync(path.join(root, page), "utf8");
-  const found = [...text.matchAll(/^```(tsx?)\n([\s\S]*?)^```/gm)];
+  const found = [...text.matchAll(/^ *```(tsx?)\n([\s\S]*?)^ *```/gm)];
   return found.map(([, kind, code], i) => [`${page} ${i + 1}.${kind}`, code!]);
 }
 
@@ -41,6 +38,7 @@ function programOf(all: [name: string, code: string][]) {
       "@carillon/client": [path.join(root, "dist/index.d.ts")],
       "@carillon/client/tabs": [path.join(root, "dist/tabs.d.ts")],
       "@carillon/react": [path.join(root, "../react/dist/index.d.ts")],
+      "react-dom/client": [path.join(root, "node_modules/@types/react-dom/client.d.ts")],
       react: [path.join(root, "node_modules/@types/react/index.d.ts")],
       "react/jsx-runtime": [path.join(root, "node_modules/@types/react/jsx-runtime.d.ts")],
     },

@@ -111,6 +111,12 @@ describe.each(Object.entries(FOLDERS))("%s", (name, folder) => {
     expect(result.types).toBeTruthy();
   });
 
+  test("has a README whose links lead to files of the package", () => {
+    const links = [...readFileSync(path.join(folder, "README.md"), "utf8").matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link!);
+    const packed = (link: string) => !link.startsWith("..") && (manifest.files as string[]).some((file) => link === file || link.startsWith(`${file}/`));
+    expect(links.filter((link) => !packed(link) || !existsSync(path.join(folder, link)))).toEqual([]);
+  });
+
   test("has no dependencies, and a lock file without the hosts of downloads", () => {
     expect(manifest.dependencies).toBeUndefined();
     expect(readFileSync(path.join(root, "package-lock.json"), "utf8")).not.toContain('"resolved"');
