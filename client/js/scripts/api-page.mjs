@@ -55,6 +55,8 @@ export function apiPage(page, entries, write) {
     fresh.forEach((declaration) => told.add(declaration.name));
     faults.push(...fresh.flatMap(undocumented).map((what) => `${name}: ${what} has no comment`));
     text += `## ${name}\n\n`;
+    const others = all.filter((declaration) => !fresh.includes(declaration)).map(({ name: title }) => `[\`${title}\`](#${title.toLowerCase()})`);
+    if (others.length > 0) text += `${fresh.length > 0 ? "It also has" : "It has"} ${others.join(", ")}.\n\n`;
     for (const { name: title, node } of fresh) text += [`### ${title}`, prose(node), code({ node, source })].filter(Boolean).join("\n\n") + "\n\n";
   }
   text = text.trimEnd() + "\n";

@@ -51,9 +51,9 @@ export interface ListenOptions {
 }
 
 /** A type of `Events`, or `*` for all. */
-export type EventOf<Events, Type extends keyof Events | "*"> = Type extends keyof Events
-  ? ChannelEvent<Type & string, Events[Type]>
-  : { [T in keyof Events]: ChannelEvent<T & string, Events[T]> }[keyof Events];
+export type EventOf<Events, Type extends keyof Events | "*"> = Type extends "*"
+  ? { [T in keyof Events]: ChannelEvent<T & string, Events[T]> }[keyof Events]
+  : ChannelEvent<Type & string, Events[Type & keyof Events]>;
 
 /** A publish that the server has accepted. */
 export interface PublishResult {
@@ -105,7 +105,7 @@ export interface Channel<Events = Record<string, unknown>> extends AsyncIterable
   /** Publishes an event. Rejects with `offline` while the connection is down, unless `outbox` says otherwise. */
   publish<Type extends keyof Events & string>(type: Type, data: Events[Type], options?: PublishOptions): Promise<PublishResult>;
   /** A page of past events, oldest first: the newest ones, or those before or after a position. */
-  history(options?: HistoryOptions): Promise<HistoryPage>;
+  history(options?: HistoryOptions): Promise<HistoryPage<EventOf<Events, "*">>>;
   /** Who is here, kept current while the result has listeners. */
   presence(): Presence;
 }

@@ -1,6 +1,10 @@
+/** What a `CarillonError` has beside its code and its sentence. */
 export interface ErrorDetails {
+  /** More exactly, where there is more to say. */
   reason?: string | undefined;
+  /** Whether the same call may succeed later. Default: no. */
   retryable?: boolean;
+  /** How long the server wants to be left alone. */
   retryAfterMs?: number | undefined;
 }
 

@@ -4,7 +4,7 @@ import type { ManagedSocket, SocketOptions } from "./managed-api.js";
 import { connectSocket } from "./managed-socket.js";
 import { noToken, ticketsFrom, type GetTicket, type GetToken, type TicketPurpose } from "./tickets.js";
 
-export { CarillonError, Unauthorized } from "./errors.js";
+export { CarillonError, Unauthorized, type ErrorDetails } from "./errors.js";
 export type { Emitter } from "./emitter.js";
 export type { Env, NetworkSource, SocketConstructor, SocketLike } from "./env.js";
 export type { Ending } from "./backoff.js";

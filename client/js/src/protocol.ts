@@ -13,7 +13,7 @@ export interface Position {
   id?: string | undefined;
 }
 
-/** The three types that the server knows. Others are added as `Carillon<Events>`. */
+/** The three types that the server knows. Add yours as `Carillon<BuiltInEvents & Events>`: `Carillon<Events>` has those of `Events` alone. */
 export interface BuiltInEvents {
   /** A message to show. */
   notification: { message: string; level?: "info" | "success" | "warning" | "error"; [member: string]: unknown };
@@ -88,13 +88,13 @@ export type ServerFrame =
 export type ChannelFrame = Extract<ServerFrame, { type: "subscribed" | "unsubscribed" | "gap" | "join" | "leave" }>;
 
 /** Past events of a channel. */
-export interface HistoryPage {
+export interface HistoryPage<Event = ChannelEvent> {
   /** The history that the offsets belong to. */
   epoch?: string;
   /** The channel's newest offset. */
   offset?: number;
   /** Oldest first. */
-  events: ChannelEvent[];
+  events: Event[];
   /** Whether there are further events in that direction. */
   more: boolean;
 }

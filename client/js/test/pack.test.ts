@@ -16,7 +16,7 @@ const execute = promisify(execFile);
 const FOLDERS = { "@carillon/client": root, "@carillon/react": path.join(root, "../react") };
 
 const SOURCE = `
-import { Carillon, Unauthorized, storageStore, type BuiltInEvents, type Channel } from "@carillon/client";
+import { Carillon, CarillonError, Unauthorized, storageStore, type BuiltInEvents, type Channel, type ErrorDetails } from "@carillon/client";
 import { createSockets, type ManagedSocket } from "@carillon/client/socket";
 import { tabs } from "@carillon/client/tabs";
 import { CarillonProvider, useChannel, useEvents, usePresence, useConnection } from "@carillon/react";
@@ -26,6 +26,9 @@ const client = new Carillon<Events>({ url: "https://x", getToken: () => "t", env
 const room: Channel<Events> = client.channel("room:1");
 room.on("app.thing", ({ data, offset }) => data.n.toFixed() + (offset ?? 0));
 room.on("*", (event) => event.type === "chat_message" && event.data.content);
+export const newest: Promise<string | number | undefined> = room.history({ limit: 1 }).then(({ events: [event] }) => (event?.type === "app.thing" ? event.data.n : event?.type === "chat_message" ? event.data.content : undefined));
+const details: ErrorDetails = { reason: "why", retryable: true };
+export const error = new CarillonError("mine", "a sentence", details);
 // @ts-expect-error: not a type of these events
 room.on("other", () => {});
 // @ts-expect-error: n is missing
