@@ -204,6 +204,12 @@ static size_t fill_presets(struct program *program, struct option_preset *out)
 static enum err check(void *owner, const struct options *options, struct buf *messages)
 {
     const struct program *program = owner;
+    bool has_keys = *options->token_secret && options->api_keys.count > 0 && options->endpoints.count > 0;
+    if ((program->flags.json || program->flags.ready_file) && !has_keys) {
+        buf_append_lit(messages, "--json, --ready-file: the line has an endpoint, a token and an API key; do not empty "
+                                 "endpoints, token.secret or api.keys\n");
+        return ERR_INVALID_REQUEST;
+    }
     if (program->flags.allow_remote || guard_is_loopback(str_from_cstr(options->internal_host)))
         return ERR_NONE;
     buf_appendf(

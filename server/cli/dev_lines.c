@@ -173,7 +173,8 @@ static void print_tokens(const struct dev_facts *facts)
 void dev_lines_print(const struct dev_facts *facts)
 {
     const struct options *options = facts->options;
-    printf("\nCarillon for development: events in memory, everything allowed to the demo token. Stop with Ctrl-C.\n\n");
+    printf("\nCarillon for development: events in %s, everything allowed to the demo token. Stop with Ctrl-C.\n\n",
+           *options->redis_url ? "Redis" : "memory");
     if (options->endpoints.items[0].preset != ENDPOINT_NO_PRESET)
         print_tokens(facts);
     for (size_t i = 0; i < options->endpoints.count; i++) {

@@ -216,6 +216,8 @@ static enum err read_request(struct str body, bool of_ticket, struct token_reque
         return err;
     buf_reserve(scratch, body.len);
     err = read_text("sub", sub, scratch, &wanted->sub, error);
+    if (!err && wanted->sub.len == 0)
+        err = error_set(error, ERR_INVALID_REQUEST, "sub: is empty, and every endpoint would refuse the token");
     if (!err)
         err = read_text("purpose", purpose, scratch, &wanted->purpose, error);
     if (!err)

@@ -12,7 +12,9 @@ static void put(struct dev *dev, struct http_call *call, struct str rest)
         dev->has_other_channels = call->request.body.len > 0;
         dev_answer(call);
     } else {
-        struct str text = buf_str(&messages), first = str_split(&text, '\n');
+        struct str text = buf_str(&messages), first = str_split(&text, '\n'), flag = STR("--channels: ");
+        if (str_starts_with(first, flag)) /* the value is that of a flag; here it is a body */
+            first = str_skip(first, flag.len);
         error_set(&error, ERR_INVALID_REQUEST, "%.*s", STR_ARG(first));
         dev_refuse(call, 400, &error);
     }

@@ -68,6 +68,22 @@ def test_subscribers_are_told(dev):
     client.drop()
 
 
+def test_a_reset_and_a_snapshot_begin_the_same_run_each_time(tmp_path):
+    """The seed is not in the snapshot: the reset rewinds it."""
+    server = DevServer(tmp_path, "--seed", "1", "--at", "2026-01-15T10:30:00Z", "--clock", "frozen")
+    server.publish("room:1")
+    saved = server.order("/snapshot", method="GET")
+    runs = []
+    for _ in range(2):
+        server.order("/reset")
+        server.order("/snapshot", saved, method="PUT")
+        client = server.connect()
+        runs.append((client.init["session_id"], server.publish("room:1")))
+        client.drop()
+    assert runs[0] == runs[1] and runs[0][1]["offset"] == 2
+    server.close()
+
+
 @pytest.mark.parametrize("change, said", [
     (lambda s: s.pop("version"), "version"), (lambda s: s.update(version=2), "version: this server reads snapshots of version 1"),
     (lambda s: s.update(chanels=[]), '"chanels" is not known here'), (lambda s: s["channels"][0].update(epoch=""), "epoch or id is none"),

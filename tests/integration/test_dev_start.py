@@ -12,6 +12,7 @@ import pytest
 from support import http as own_http
 from support import jwt, ws
 from support.carillon import BINARY, Process, clean_environment, run
+from support.dev import DevServer
 from support.wait import until
 
 
@@ -102,6 +103,19 @@ def test_a_ready_file_that_cannot_be_written_ends_it(tmp_path):
     one.logged(r"--ready-file nowhere/ready.json: No such file or directory")
     one.may_die = True
     one.close()
+
+
+@pytest.mark.parametrize("flags", [("--api-keys", ""), ("--token-secret", "")])
+def test_the_line_for_programs_needs_the_keys(flags):
+    done = run("dev", "--port", "0", "--internal-port", "0", "--json", *flags)
+    assert done.returncode in (1, 2) and done.stdout == "" and "--json" in done.stderr
+
+
+def test_the_banner_says_where_events_are(tmp_path):
+    server = DevServer(tmp_path)
+    assert "events in memory" in server.output()
+    assert server.refused("/tokens", {"sub": ""}) == "sub: is empty, and every endpoint would refuse the token"
+    server.close()
 
 
 def test_it_is_ready_in_milliseconds(dev):

@@ -202,11 +202,6 @@ def test_following_the_journal_over_a_reset(carillon):
     assert [next(lines)["frame"]["data"] for _ in range(20)] == list(range(20))
 
 
-def test_texts_with_ends_of_lines(carillon):
-    carillon.publish("room:1", "note", {"text": "one\u2028two\x85three\n"})
-    assert carillon.journal(kinds=["published"])[0]["frame"]["data"] == {"text": "one\u2028two\x85three\n"}
-
-
 def test_an_idle_server_that_is_not(carillon):
     stop = threading.Event()
 

@@ -129,9 +129,11 @@ export class CarillonServer {
     return (await this.control.order<TokenAnswer>("POST", "/dev/v1/tokens", { sub, ...wish })).token;
   }
 
-  /** The URL that connects as a user. The token is in it if the first endpoint takes it in the query. */
+  /** The URL that connects as a user, with a token in it. It throws if the first endpoint takes no token in its query. */
   async url(sub: string, wish: TokenWish = {}): Promise<string> {
-    return (await this.control.order<TokenAnswer>("POST", "/dev/v1/tokens", { sub, ...wish })).ws_url;
+    const { token, ws_url } = await this.control.order<TokenAnswer>("POST", "/dev/v1/tokens", { sub, ...wish });
+    if (!ws_url.includes(token)) throw new Error(`the endpoint ${ws_url} takes no token in its query: use token(), and send it as the endpoint wants it`);
+    return ws_url;
   }
 
   /** A ticket for a user, and the URL that connects with it. It is for endpoints that take tickets. */

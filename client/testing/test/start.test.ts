@@ -35,6 +35,11 @@ describe("the server", () => {
     expect(s.apiKey).toBe(s.facts.api_key);
   });
 
+  test("has no URL with a token where the endpoint takes none in its query", async () => {
+    await using s = await startCarillon({ preset: "ticket-sockets" });
+    await expect(s.url("ada")).rejects.toThrow("takes no token in its query: use token()");
+  });
+
   test("repeats with a seed and a frozen clock", async () => {
     const ids = [];
     for (const seed of [1, 1, 2]) {
