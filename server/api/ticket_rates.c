@@ -36,12 +36,19 @@ static void forget_oldest(struct ticket_rates *rates)
     free(asker);
 }
 
+void ticket_rates_clear(struct ticket_rates *rates)
+{
+    pthread_mutex_lock(&rates->mutex);
+    while (rates->askers.count > 0)
+        forget_oldest(rates);
+    pthread_mutex_unlock(&rates->mutex);
+}
+
 void ticket_rates_destroy(struct ticket_rates *rates)
 {
     if (!rates)
         return;
-    while (rates->askers.count > 0)
-        forget_oldest(rates);
+    ticket_rates_clear(rates);
     map_fini(&rates->askers);
     pthread_mutex_destroy(&rates->mutex);
     free(rates);

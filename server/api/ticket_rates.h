@@ -15,6 +15,8 @@ struct ticket_rates;
 struct ticket_rates *ticket_rates_create(void);
 /* NULL is fine. */
 void ticket_rates_destroy(struct ticket_rates *rates);
+/* Nobody has asked for anything yet. */
+void ticket_rates_clear(struct ticket_rates *rates);
 
 /* Counts one request of the key, of which there may be per_minute (0: no limit) on average and at once. False: it is
  * one too many, and *out_retry_us says when the next one is not. kind tells a user from an address of the same text. */

@@ -400,6 +400,7 @@ static enum err start(struct server *server, struct error *error)
         server->parts = (struct server_parts){.server = server,
                                               .connections = server->connections[0],
                                               .set_channels = server_set_channels,
+                                              .forget_ticket_rates = server_forget_ticket_rates,
                                               .node = &server->node,
                                               .hub = server->workers[0]->hub,
                                               .options = server->options};

@@ -30,6 +30,8 @@ struct server_parts {
     /* Exchanges the rules of channels as a reload with --channels does. text: JSON; empty: the rules that the server
      * began with. False: nothing has changed, and *messages says what is wrong. */
     bool (*set_channels)(struct server *server, struct str text, struct buf *messages);
+    /* Forgets how many tickets each user and each address has asked for. */
+    void (*forget_ticket_rates)(struct server *server);
     struct node *node; /* its turn is the hub's, too */
     struct hub *hub;
     const struct options *options; /* the present ones, also after a reload */

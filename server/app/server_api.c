@@ -145,6 +145,11 @@ static struct api_config make_config(const struct server *server, struct str **o
     };
 }
 
+void server_forget_ticket_rates(struct server *server)
+{
+    ticket_rates_clear(server->ticket_rates);
+}
+
 void server_create_apis(struct server *server)
 {
     server->ticket_rates = ticket_rates_create();

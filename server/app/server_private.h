@@ -86,5 +86,6 @@ enum err server_configure_lifecycle(struct server *server, struct error *error);
 void server_reload(struct server *server);
 /* As in struct server_parts. */
 bool server_set_channels(struct server *server, struct str text, struct buf *messages);
+void server_forget_ticket_rates(struct server *server);
 
 #endif

@@ -72,6 +72,7 @@ static void empty(struct dev *dev, unsigned keep)
         memory_broker_empty(dev->broker.inner);
         revocations_clear(dev->parts.node->revocations);
     }
+    dev->parts.forget_ticket_rates(dev->parts.server);
     if (!(keep & KEEP_RULES)) {
         fault_rules_rewind(&dev->lines.rules);
         bring_channels_back(dev);

@@ -97,6 +97,19 @@ def test_the_clock_is_rewound(dev):
     assert not now["frozen"] and not now["now"].startswith("2050-")
 
 
+def test_the_next_test_has_all_its_tickets(tmp_path):
+    """They are counted by the minute, and the clock stands still."""
+    server = DevServer(tmp_path, "--preset", "ticket-sockets", "--tickets-rate-per-user", "3", "--clock", "frozen")
+
+    def ask():
+        key = {"Authorization": f"Bearer {server.token('ada')}"}
+        return http.request(server.public, "POST", "/websocket/ticket", {}, key).status
+    for _ in range(2):
+        assert [ask() for _ in range(4)] == [200, 200, 200, 429]
+        server.order("/reset")
+    server.close()
+
+
 def test_it_ends_a_move_of_the_clock(tmp_path):
     """Each client that does not answer pings costs the move a part of a second. The reset does not wait for that."""
     dev = DevServer(tmp_path, "--at", "2026-01-15T10:30:00Z", "--clock", "frozen")
