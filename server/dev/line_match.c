@@ -8,10 +8,14 @@
 
 enum { WORD = 64 };
 
-void line_match_init(struct line_match *match, size_t expectations, size_t lines)
+void line_match_init(struct line_match *match, size_t expectations, size_t lines,
+                     bool (*allows)(void *owner, size_t expectation, size_t line), void *owner)
 {
     size_t words = lines / WORD + 1;
-    *match = (struct line_match){.expectations = expectations, .lines = lines, .words = words};
+    *match = (struct line_match){
+        .expectations = expectations, .lines = lines, .words = words, .allows = allows, .owner = owner};
+    match->asked = xcalloc(expectations * words + 1, sizeof *match->asked);
+    match->taken = xcalloc(words, sizeof *match->taken);
     match->allowed = xcalloc(expectations * words + 1, sizeof *match->allowed);
     match->line_of = xcalloc(expectations + 1, sizeof *match->line_of);
     match->taken_by = xcalloc(lines + 1, sizeof *match->taken_by);
@@ -23,37 +27,56 @@ void line_match_init(struct line_match *match, size_t expectations, size_t lines
 
 void line_match_fini(struct line_match *match)
 {
+    free(match->asked);
     free(match->allowed);
+    free(match->taken);
     free(match->line_of);
     free(match->taken_by);
 }
 
-void line_match_allow(struct line_match *match, size_t expectation, size_t line)
+static uint64_t bit_of(size_t line)
 {
-    match->allowed[expectation * match->words + line / WORD] |= (uint64_t)1 << line % WORD;
+    return (uint64_t)1 << line % WORD;
 }
 
-/* The first bit from there on that is set in bits and not in without, which may be NULL. */
-static size_t next_bit(const uint64_t *bits, const uint64_t *without, size_t words, size_t from)
+static bool allows(struct line_match *match, size_t expectation, size_t line)
 {
+    size_t word = expectation * match->words + line / WORD;
+    if (!(match->asked[word] & bit_of(line)) && match->allows(match->owner, expectation, line))
+        match->allowed[word] |= bit_of(line);
+    match->asked[word] |= bit_of(line);
+    return match->allowed[word] & bit_of(line);
+}
+
+/* The first line from there on that the expectation allows, without those of the set, which may be NULL. */
+static size_t next_without(struct line_match *match, const uint64_t *without, size_t expectation, size_t from)
+{
+    const uint64_t *asked = match->asked + expectation * match->words;
+    const uint64_t *allowed = match->allowed + expectation * match->words;
     uint64_t mask = UINT64_MAX << from % WORD;
-    for (size_t word = from / WORD; word < words; word++, mask = UINT64_MAX) {
-        uint64_t left = bits[word] & mask & ~(without ? without[word] : 0);
-        if (left)
-            return word * WORD + (size_t)__builtin_ctzll(left);
+    for (size_t word = from / WORD; word < match->words; word++, mask = UINT64_MAX) {
+        uint64_t left = (allowed[word] | ~asked[word]) & mask & ~(without ? without[word] : 0);
+        for (; left; left &= left - 1) {
+            size_t line = word * WORD + (size_t)__builtin_ctzll(left);
+            if (line >= match->lines)
+                return LINE_MATCH_NONE;
+            if (allows(match, expectation, line))
+                return line;
+        }
     }
     return LINE_MATCH_NONE;
 }
 
-size_t line_match_next(const struct line_match *match, size_t expectation, size_t from)
+size_t line_match_next(struct line_match *match, size_t expectation, size_t from)
 {
-    return next_bit(match->allowed + expectation * match->words, NULL, match->words, from);
+    return next_without(match, NULL, expectation, from);
 }
 
 void line_match_take(struct line_match *match, size_t expectation, size_t line)
 {
     match->line_of[expectation] = line;
     match->taken_by[line] = expectation;
+    match->taken[line / WORD] |= bit_of(line);
 }
 
 /* The path leads back from a free line: each expectation on it takes the line by which it was reached next. */
@@ -75,15 +98,13 @@ bool line_match_find(struct line_match *match, size_t expectation)
     queue[count++] = expectation;
     while (first < count && free_line == LINE_MATCH_NONE) {
         size_t from = queue[first++], line = 0;
-        const uint64_t *allowed = match->allowed + from * match->words;
-        while (free_line == LINE_MATCH_NONE &&
-               (line = next_bit(allowed, seen, match->words, line)) != LINE_MATCH_NONE) {
-            seen[line / WORD] |= (uint64_t)1 << line % WORD;
+        free_line = next_without(match, match->taken, from, 0);
+        if (free_line != LINE_MATCH_NONE)
+            reached_from[free_line] = from;
+        while (free_line == LINE_MATCH_NONE && (line = next_without(match, seen, from, line)) != LINE_MATCH_NONE) {
+            seen[line / WORD] |= bit_of(line);
             reached_from[line] = from;
-            if (match->taken_by[line] == LINE_MATCH_NONE)
-                free_line = line;
-            else
-                queue[count++] = match->taken_by[line];
+            queue[count++] = match->taken_by[line];
         }
     }
     follow_back(match, reached_from, free_line);

@@ -10,15 +10,22 @@
 
 enum {
     EXPECTED_MAX = 1000,
-    TOLD_MAX = 20,                 /* differences */
-    TOLD_BYTES = 256 * 1024,       /* once there are so many, no further difference is told */
-    WORK_MAX = 1024 * 1024 * 1024, /* bytes of frames that are compared */
+    TOLD_MAX = 20,               /* differences */
+    TOLD_BYTES = 256 * 1024,     /* once there are so many, no further difference is told */
+    WORK_MAX = 64 * 1024 * 1024, /* bytes of frames that are compared */
 };
 
 struct expectation {
     struct json_value value;
     struct journal_filter filter;
     struct buf scratch;
+};
+
+/* The last comparison of a frame. */
+struct compared {
+    size_t at; /* of the expectation */
+    const char *frame;
+    bool takes;
 };
 
 struct verification {
@@ -31,6 +38,8 @@ struct verification {
     size_t count;
     uint64_t first; /* n of the first line that counts */
     struct line_match match;
+    struct compared compared;
+    size_t work;           /* bytes of frames that have been compared */
     struct buf difference; /* text */
     size_t differences;
 };
@@ -82,45 +91,40 @@ static void fini(struct verification *verification)
 
 /* --- comparing ---------------------------------------------------------------------------------------------------- */
 
-/* Each frame is checked once, however many expectations want something of it. *work grows by the bytes compared. */
-static void allow(struct verification *verification, const struct journal_line *line, size_t *work)
+/* The same frame again, as an event has it that went to many sessions, is compared once. */
+static bool takes_frame(struct verification *verification, size_t at, const struct journal_note *note)
 {
-    struct json_value frame = {0};
-    bool is_read = false;
-    for (size_t i = 0; i < verification->count; i++) {
-        const struct journal_filter *filter = &verification->expected[i].filter;
-        if (!journal_filter_takes_rest(filter, &line->note))
-            continue;
-        if (filter->frame.type && !is_read)
-            frame = journal_filter_frame(&line->note);
-        is_read |= filter->frame.type != 0;
-        *work += filter->frame.type ? frame.raw.len : 0;
-        if (journal_filter_takes_frame(filter, frame))
-            line_match_allow(&verification->match, i, (size_t)(line->n - verification->first));
+    const struct journal_filter *filter = &verification->expected[at].filter;
+    struct compared *last = &verification->compared;
+    if (!filter->frame.type)
+        return true;
+    if (last->at != at || last->frame != note->frame.ptr || !last->frame) {
+        verification->work += note->frame.len;
+        *last = (struct compared){.at = at, .frame = note->frame.ptr};
+        last->takes = verification->work <= WORK_MAX && journal_filter_takes_frame(filter, journal_filter_frame(note));
     }
+    return last->takes;
 }
 
-static enum err compare(struct verification *verification, struct error *error)
+static bool takes(void *owner, size_t expectation, size_t at)
 {
-    const struct journal *journal = verification->journal;
+    struct verification *verification = owner;
     struct journal_line line;
-    size_t work = 0;
-    bool some = journal_after(journal, verification->after, &line);
-    verification->first = some ? line.n : 0;
-    line_match_init(&verification->match, verification->count, some ? (size_t)(journal->last - line.n) + 1 : 0);
-    for (; some; some = journal_after(journal, line.n, &line)) {
-        allow(verification, &line, &work);
-        if (work > WORK_MAX)
-            return error_set(
-                error, ERR_TOO_LARGE,
-                "expect: too much to compare; name kind, channel or user beside each frame, or give after");
-    }
-    return ERR_NONE;
+    journal_after(verification->journal, verification->first + at - 1, &line);
+    return journal_filter_takes_rest(&verification->expected[expectation].filter, &line.note) &&
+           takes_frame(verification, expectation, &line.note);
 }
 
 static void assign(struct verification *verification)
 {
-    size_t from = 0;
+    const struct journal *journal = verification->journal;
+    struct journal_line oldest;
+    size_t from = 0, lines = 0;
+    if (journal_after(journal, verification->after, &oldest)) {
+        verification->first = oldest.n;
+        lines = (size_t)(journal->last - oldest.n) + 1;
+    }
+    line_match_init(&verification->match, verification->count, lines, takes, verification);
     for (size_t i = 0; i < verification->count; i++) {
         if (!verification->in_order) {
             line_match_find(&verification->match, i);
@@ -155,7 +159,7 @@ static void tell_line(struct verification *verification, size_t at)
     journal_print(&verification->difference, &line);
 }
 
-static size_t early_line(const struct verification *verification, size_t at)
+static size_t early_line(struct verification *verification, size_t at)
 {
     size_t line = line_match_next(&verification->match, at, 0);
     while (line != LINE_MATCH_NONE && verification->match.taken_by[line] != LINE_MATCH_NONE)
@@ -167,9 +171,9 @@ static void tell_missing(struct verification *verification, size_t at)
 {
     const struct expectation *expected = &verification->expected[at];
     struct buf *out = &verification->difference, nearest = {0};
-    size_t early = verification->in_order ? early_line(verification, at) : LINE_MATCH_NONE;
     if (!tells(verification))
         return;
+    size_t early = verification->in_order ? early_line(verification, at) : LINE_MATCH_NONE;
     buf_appendf(out, "expect[%zu] %.*s", at, STR_ARG(expected->value.raw));
     if (early != LINE_MATCH_NONE) {
         buf_appendf(out, "\n    came too early, as line %llu:", (unsigned long long)(verification->first + early));
@@ -233,12 +237,13 @@ static void order(struct dev *dev, struct http_call *call, struct str rest)
     struct error error;
     (void)rest;
     enum err err = read_verification(&verification, call->request.body, &error);
-    if (!err)
-        err = compare(&verification, &error);
     if (!err) {
         assign(&verification);
         tell_differences(&verification);
     }
+    if (verification.work > WORK_MAX)
+        err = error_set(&error, ERR_TOO_LARGE,
+                        "expect: too much to compare; name kind, channel or user beside each frame, or give after");
     if (err) {
         dev_refuse(call, 400, &error);
     } else if (verification.differences) {
