@@ -1,7 +1,7 @@
 import { backoff } from "./backoff.js";
-import type { HistoryOptions } from "./channel-api.js";
+import type { Channel } from "./channel-api.js";
+import type { ChannelLink } from "./channel-link.js";
 import { createEmitter } from "./emitter.js";
-import type { Env } from "./env.js";
 import { CarillonError } from "./errors.js";
 import type { ChannelEvent, HistoryPage, Position } from "./protocol.js";
 
@@ -14,15 +14,6 @@ const RETRIES = 4;
 export interface Earlier {
   last?: number | undefined;
   since?: Position | undefined;
-}
-
-/** What a backlog needs of its channel. */
-export interface BacklogLink {
-  env: Env;
-  history(options: HistoryOptions): Promise<HistoryPage>;
-  /** The last event that has come live. */
-  position(): Position | null;
-  report(error: unknown): void;
 }
 
 /** One listener, and the earlier events that come before its live ones. */
@@ -41,7 +32,7 @@ export interface Backlog {
 }
 
 /** Reads by `history` what one listener asks for, once the `subscribe` of its channel cannot bring it any more. */
-export function createBacklog({ last, since }: Earlier, { env, history, position, report }: BacklogLink, listener: (event: ChannelEvent) => void): Backlog {
+export function createBacklog({ last, since }: Earlier, { env, report }: ChannelLink, channel: Channel, listener: (event: ChannelEvent) => void): Backlog {
   const own = createEmitter<[ChannelEvent]>();
   own.subscribe(listener);
   /** Live events that wait. `null`: none has to any more. */
@@ -52,9 +43,9 @@ export function createBacklog({ last, since }: Earlier, { env, history, position
 
   /** Pages end early where their events are large, so `last` may need several too. It reads them backwards. */
   function nextPage(earlier: ChannelEvent[]): Promise<HistoryPage> {
-    const place = ({ offset } = earlier.at(last ? 0 : -1)!): Position => ({ epoch: position()!.epoch, offset: offset! });
+    const place = ({ offset } = earlier.at(last ? 0 : -1)!): Position => ({ epoch: channel.position!.epoch, offset: offset! });
     const next = earlier.length ? place() : undefined;
-    return history(last ? { before: next, limit: Math.min(last - earlier.length, PAGE_MAX) } : { since: next ?? since, limit: PAGE_MAX });
+    return channel.history(last ? { before: next, limit: Math.min(last - earlier.length, PAGE_MAX) } : { since: next ?? since, limit: PAGE_MAX });
   }
 
   function halt(): void {
@@ -69,7 +60,7 @@ export function createBacklog({ last, since }: Earlier, { env, history, position
     let told = 0;
     for (const event of all) {
       const { offset } = event;
-      if (offset && (offset <= told || offset > position()!.offset)) continue;
+      if (offset && (offset <= told || offset > channel.position!.offset)) continue;
       told = offset ?? told;
       own.emit(event);
     }
@@ -83,21 +74,22 @@ export function createBacklog({ last, since }: Earlier, { env, history, position
       const mine = turn;
       if (anew) held = [];
       let earlier: ChannelEvent[] = [];
-      for (let more = position() !== null, failures = 0; more; ) {
+      for (let more = channel.position !== null, failures = 0; more; ) {
         try {
           const { epoch, offset, events, more: further } = await nextPage(earlier);
           if (mine !== turn) return;
-          if (epoch !== position()!.epoch) break; // the gap that tells it is on its way
+          if (epoch !== channel.position!.epoch) break; // the gap that tells it is on its way
           const from = earlier.at(-1) ?? since;
           if (from && !last && (events[0]?.offset ?? offset! + 1) > from.offset! + 1) report(new CarillonError("history_too_short", "events are missing"));
           earlier = last ? [...events, ...earlier] : [...earlier, ...events];
-          more = further && (last ? earlier.length < last : earlier.at(-1)!.offset! < position()!.offset);
+          more = further && (last ? earlier.length < last : earlier.at(-1)!.offset! < channel.position!.offset);
           failures = 0;
         } catch (thrown) {
+          const error = thrown as CarillonError;
           if (mine !== turn) return;
-          if ((more = (thrown as CarillonError).retryable && failures++ < RETRIES))
+          if ((more = error.retryable && failures++ < RETRIES))
             await new Promise<void>((resolve) => (retry = env.setTimeout(resolve, backoff(failures, 1000, 16_000, env.random()))));
-          else report(thrown);
+          else report(error);
         }
       }
       tell(earlier);

@@ -13,12 +13,17 @@ import type { ChannelEvent, HistoryPage, Position } from "./protocol.js";
  */
 export type ChannelState = "idle" | "subscribing" | "live" | "lost" | "refused";
 
-/** Tells whether events were missed. It comes after each `gap`, and after each `subscribed` of a channel that was live before. */
+/**
+ * Tells whether events were missed. It comes after each `gap`, and after each `subscribed` of a channel that was live before, or
+ * that goes on from a position: of a `store`, or the `since` of its first listener.
+ */
 export interface Continuity {
   /** `true`: every event that was missed follows. `false`: events may be missing before the next one. Load the state anew. */
   recovered: boolean;
   /** Why events may be missing: the reason of the `gap` frame, or `not_recovered`. */
   reason?: string | undefined;
+  /** How many may be missing at most: 0 where all follow. Absent: nobody knows, as where the history has begun anew. */
+  missed?: number | undefined;
   /** From which the channel goes on. `null`: the channel has no history. */
   position: Position | null;
 }
@@ -102,10 +107,14 @@ export interface Channel<Events = Record<string, unknown>> extends AsyncIterable
     listener: (event: EventOf<Events, Type>) => void,
     options?: ListenOptions,
   ): () => void;
-  /** Publishes an event. Rejects with `offline` while the connection is down, unless `outbox` says otherwise. */
+  /**
+   * Publishes an event, and connects by itself. Until the client has been connected for the first time, calls wait. Once the
+   * connection was lost, they reject with `offline`, unless `outbox` says otherwise. After `close` and `signOut`, and after an end
+   * for good, they reject with `closed` and the reason of that end.
+   */
   publish<Type extends keyof Events & string>(type: Type, data: Events[Type], options?: PublishOptions): Promise<PublishResult>;
-  /** A page of past events, oldest first: the newest ones, or those before or after a position. */
+  /** A page of past events, oldest first: the newest ones, or those before or after a position. It waits as `publish` does. */
   history(options?: HistoryOptions): Promise<HistoryPage<EventOf<Events, "*">>>;
-  /** Who is here, kept current while the result has listeners. */
+  /** Who is here, kept current while the channel has listeners, of events or of this list. */
   presence(): Presence;
 }

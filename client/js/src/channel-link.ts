@@ -1,7 +1,8 @@
-import type { Channel, PositionStore, PublishOptions, PublishResult } from "./channel-api.js";
+import type { Channel, PositionStore } from "./channel-api.js";
 import type { Commands } from "./commands.js";
 import type { Change } from "./connection.js";
 import type { Env } from "./env.js";
+import type { CarillonError } from "./errors.js";
 import type { ChannelFrame } from "./protocol.js";
 
 /** What a channel needs of its client. */
@@ -12,10 +13,9 @@ export interface ChannelLink {
   store: PositionStore | undefined;
   isUp(): boolean;
   isClosed(): boolean;
-  /** The first listener has come: there must be a connection. */
+  /** There must be a connection. Once the client is closed, only its user brings it back. */
   want(): void;
-  publish(command: Record<string, unknown>, options: PublishOptions): Promise<PublishResult>;
-  report(error: unknown): void;
+  report(error: CarillonError): void;
 }
 
 /** The side of the client. */

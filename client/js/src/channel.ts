@@ -1,6 +1,6 @@
 import { backoff } from "./backoff.js";
 import { createBacklog, type Backlog, type Earlier } from "./backlog.js";
-import type { ChannelState, Continuity, HistoryOptions } from "./channel-api.js";
+import type { ChannelState, Continuity } from "./channel-api.js";
 import type { ChannelLink, ChannelSource } from "./channel-link.js";
 import { createEmitter, until } from "./emitter.js";
 import { CarillonError } from "./errors.js";
@@ -22,7 +22,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
   /** `subscribe` has been sent. Who comes from now on gets earlier events by a backlog. */
   let asked = false;
   const backlogs = new Set<Backlog>();
-  let wasLive = position !== null;
+  let wasLive = false;
   const holders = new Set<object>();
   let linger: unknown;
   let attempt = 0;
@@ -37,9 +37,12 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     onStateChange.emit(next, error);
   }
 
-  function moveTo(next: Position | null): void {
+  /** Returns the position before: the first listener's own, while there is no other yet. */
+  function moveTo(next: Position | null): Position | undefined {
+    const before = position ?? begin.since;
     position = next;
     store?.set(name, next ?? undefined);
+    return before;
   }
 
   /** Somebody needs the channel, until the function that this returns is called. */
@@ -87,12 +90,11 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     const mine = ++round;
     asked = true;
     const data = { channel: name, ...(position ? { since: position } : begin) };
-    wasLive ||= !!begin.since; // who knows a position has been there before
     try {
       await commands.send("subscribe", data, { take: (frame) => mine === round && subscribed(frame.data) });
     } catch (thrown) {
       const error = thrown as CarillonError;
-      if (mine !== round || error.code === "offline") return;
+      if (mine !== round || !link.isUp()) return;
       wasLive ||= error.code === "timeout"; // events may come and be left out, which the next answer has to tell
       if (error.retryable) retry = env.setTimeout(() => link.isUp() && subscribe(), backoff(++attempt, 1000, 16_000, env.random()));
       else refuse(error);
@@ -105,17 +107,17 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
   }
 
   function subscribed(data: Partial<Position> & { recovered: boolean }): void {
-    const before = wasLive;
-    wasLive = true;
     attempt = 0;
-    moveTo(positionOf(data));
+    const before = moveTo(positionOf(data));
     become("live");
-    tell(data.recovered ? undefined : "not_recovered", before);
+    tell(before, data.recovered ? undefined : "not_recovered");
   }
 
   /** Without a reason all missed events follow. */
-  function tell(reason: string | undefined, wasLive = true): void {
-    if (wasLive) onContinuity.emit({ recovered: !reason, reason, position });
+  function tell(before: Position | undefined, reason?: string): void {
+    const missed = position && before?.epoch === position.epoch ? position.offset - before.offset : undefined;
+    if (wasLive || before) onContinuity.emit({ recovered: !reason, reason, missed, position });
+    wasLive = true;
     presence?.ask();
     for (const backlog of backlogs) void backlog.read(!!reason);
   }
@@ -129,7 +131,6 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     events.emit(event);
   }
 
-  const backlogLink = { env, history: (of: HistoryOptions) => channel.history(of), position: () => position, report: link.report };
   const channel: ChannelSource = {
     name,
     onStateChange,
@@ -143,8 +144,8 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
     on(type, run, { signal, last, since } = {}) {
       if (signal?.aborted) return () => {};
       const listener = (event: ChannelEvent) => (type === "*" || type === event.type) && run(event as never);
-      const earlier: Earlier = since ? { since } : last ? { last } : {};
-      const backlog = bringsToo(earlier) ? null : createBacklog(earlier, backlogLink, listener);
+      const earlier: Earlier = since ? { since } : { last };
+      const backlog = bringsToo(earlier) ? null : createBacklog(earlier, link, channel, listener);
       const off = events.subscribe(backlog?.receive ?? listener);
       const release = hold();
       if (backlog) {
@@ -158,12 +159,19 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
         release();
       });
     },
-    publish: (type, data, options = {}) => link.publish({ channel: name, type, data, event_id: options.eventId }, options),
+    publish(type, data, options = {}) {
+      link.want();
+      return commands.publish({ channel: name, type, data, event_id: options.eventId }, options);
+    },
     async history({ before, since, limit, ...options } = {}) {
+      link.want();
       return (await commands.send("history", { channel: name, before, since, limit }, options)).data;
     },
     presence() {
-      presence ??= createPresence({ name, env, commands, hold, isLive: () => state === "live", report: link.report });
+      if (!presence) {
+        presence = createPresence(name, link, hold);
+        if (state === "live") void presence.ask();
+      }
       return presence;
     },
     [Symbol.asyncIterator]: () => loopOver(channel, loops),
@@ -189,8 +197,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
       } else if (type === "unsubscribed") {
         if (state !== "idle") refuse(new CarillonError("unsubscribed", "the server ended it"));
       } else if (type === "gap") {
-        moveTo(positionOf(frame.data));
-        tell(frame.data.reason);
+        tell(moveTo(positionOf(frame.data)), frame.data.reason);
       } else if (type === "join" || type === "leave") presence?.change(type, frame.data);
       else receiveEvent(frame as unknown as ChannelEvent);
     },
@@ -201,6 +208,7 @@ export function createChannel(name: string, link: ChannelLink): ChannelSource {
       backlogs.clear();
       loops.forEach((end) => end());
       holders.clear();
+      presence?.removeAll();
       onStateChange.removeAll();
       onContinuity.removeAll();
     },

@@ -1,13 +1,13 @@
 import type { Channel, PositionStore } from "./channel-api.js";
 import type { ChannelLink, ChannelSource } from "./channel-link.js";
 import { createChannel } from "./channel.js";
-import { createCommands } from "./commands.js";
+import { createCommands, type OutboxMode } from "./commands.js";
 import type { Change, ConnectionState } from "./connection.js";
 import { createEmitter, type Emitter } from "./emitter.js";
 import { createEnv } from "./env.js";
+import type { CarillonError } from "./errors.js";
 import { createSockets, type ManagedSockets, type SocketsOptions } from "./managed.js";
 import { PONG_TIMEOUT_MS } from "./machine.js";
-import { createOutbox, type OutboxMode } from "./outbox.js";
 import type { BuiltInEvents, SessionInfo } from "./protocol.js";
 import { createSession } from "./session.js";
 import { createConnection } from "./socket.js";
@@ -33,22 +33,24 @@ export interface CarillonOptions extends SocketsOptions {
 
 /** A client of a Carillon server. One connection carries all of its channels. */
 export class Carillon<Events = BuiltInEvents> {
-  readonly #options: CarillonOptions;
   readonly #channels = new Map<string, ChannelSource>();
-  readonly #states = createEmitter<[ConnectionState, Change]>();
-  readonly #errors = createEmitter<[unknown]>();
   readonly #connection;
   readonly #session;
-  readonly #outbox;
   readonly #link: ChannelLink;
-  #sockets: ManagedSockets | undefined;
+  /** The user has signed out. */
+  #over = false;
+
+  /** Managed sockets with tickets, for APIs that are not channels. */
+  readonly websocket: ManagedSockets;
 
   /** Each change of `state`, with its code, its reason and the next attempt. */
-  readonly onStateChange: Emitter<[state: ConnectionState, change: Change]> = this.#states;
+  readonly onStateChange: Emitter<[state: ConnectionState, change: Change]>;
   /** Errors that no call is there for: of `getToken`, of the server, of a refused channel. */
-  readonly onError: Emitter<[error: unknown]> = this.#errors;
+  readonly onError: Emitter<[error: CarillonError]>;
 
   constructor(options: CarillonOptions) {
+    const states = (this.onStateChange = createEmitter<[ConnectionState, Change]>());
+    const errors = (this.onError = createEmitter<[CarillonError]>());
     const env = createEnv({
       now: Date.now,
       setTimeout: (run, ms) => setTimeout(run, ms),
@@ -56,52 +58,40 @@ export class Carillon<Events = BuiltInEvents> {
       ...options.env,
     });
     const isOpen = () => this.state === "open";
-    const report = (error: unknown) => {
-      if (this.#errors.entries.size) this.#errors.emit(error);
+    const report = (error: CarillonError) => {
+      if (errors.entries.size) errors.emit(error);
       else console.warn("carillon:", error);
     };
-    const commands = createCommands(env, (text) => isOpen() && connection.send(text));
-    const outbox = createOutbox(options.outbox ?? "reject", options.outboxMax ?? 100, commands, isOpen);
-    const session = createSession({ env, commands, channels: this.#channels, dispatch: (event) => connection.dispatch(event), report });
-    const url = options.url.replace(/^http/, "ws").replace(/\/+$/, "") + (options.path ?? "/ws");
-    const connection = createConnection({
+    const link: ChannelLink = (this.#link = {
       env,
+      commands: createCommands(env, options.outbox ?? "reject", options.outboxMax ?? 100, isOpen, (text) => connection.send(text), () => this.session!.limits.message_bytes),
+      lingerMs: options.lingerMs ?? 2000,
+      store: options.store,
+      isUp: isOpen,
+      isClosed: () => this.state === "closed",
+      want: () => this.state === "idle" && this.connect(),
+      report,
+    });
+    const { commands } = link;
+    const session = createSession(link, this.#channels, (event) => connection.dispatch(event));
+    const url = options.url.replace(/^http/, "ws").replace(/\/+$/, "") + (options.path ?? "/ws");
+    const connection = createConnection(link, {
       delays: [options.reconnectDelay ?? 1000, options.maxReconnectDelay ?? 20_000],
       ask: async (request) => (options.getToken ?? noToken)(request),
       // The subprotocol keeps the token out of the logs of proxies.
       target: (token) => [url, ["carillon.v1", token]],
       onChange: (change) => {
-        if (change.previous === "open") {
-          session.end();
-          commands.failAll();
-        }
         this.#channels.forEach((channel) => channel.follow(change));
-        if (change.state === "open") void outbox.flush();
-        if (change.state !== change.previous || change.attempt) this.#states.emit(change.state, change);
+        commands.follow(change); // what waits goes out after the subscriptions
+        if (change.state !== change.previous || change.attempt) states.emit(change.state, change);
       },
       onMessage: session.receive,
-      onError: report,
       ping: () => void commands.send("ping", {}, { timeoutMs: PONG_TIMEOUT_MS }).catch(() => {}),
       refresh: session.refresh,
     });
-    this.#options = options;
+    this.websocket = createSockets(options);
     this.#connection = connection;
     this.#session = session;
-    this.#outbox = outbox;
-    this.#link = {
-      env,
-      commands,
-      lingerMs: options.lingerMs ?? 2000,
-      store: options.store,
-      isUp: isOpen,
-      isClosed: () => this.state === "closed",
-      want: connection.connect,
-      publish(command, publishOptions) {
-        connection.connect();
-        return outbox.publish(command, publishOptions);
-      },
-      report,
-    };
   }
 
   /** What has become of the connection. */
@@ -111,12 +101,7 @@ export class Carillon<Events = BuiltInEvents> {
 
   /** Who the server says that the user is. `null` while the connection is not open. */
   get session(): SessionInfo | null {
-    return this.#session.info;
-  }
-
-  /** Managed sockets with tickets, for APIs that are not channels. */
-  get websocket(): ManagedSockets {
-    return (this.#sockets ??= createSockets(this.#options));
+    return this.state === "open" ? this.#session.info : null;
   }
 
   /** The channel of that name: the same object for the same name, always. */
@@ -126,9 +111,12 @@ export class Carillon<Events = BuiltInEvents> {
     return channel as unknown as Channel<Events>;
   }
 
-  /** Connects now. Channels connect by themselves when they are listened to. */
+  /**
+   * Connects now. Channels connect by themselves when they are listened to, but not after `close`. After `signOut` nothing
+   * connects any more: make another client when somebody signs in.
+   */
   connect(): void {
-    this.#connection.connect();
+    if (!this.#over) this.#connection.connect();
   }
 
   /** Closes everything. Listeners stay, and `connect` brings the channels back with what they missed. */
@@ -138,13 +126,13 @@ export class Carillon<Events = BuiltInEvents> {
 
   /** Closes everything, and forgets all that belongs to the user: listeners, positions, events that wait. */
   signOut(): void {
+    this.#over = true;
     this.#end("signed_out");
-    this.#outbox.clear();
     this.#channels.forEach((channel) => channel.dispose());
   }
 
   #end(reason: "closed" | "signed_out"): void {
     this.#connection.close(reason);
-    this.#sockets?.closeAll();
+    this.websocket.closeAll();
   }
 }

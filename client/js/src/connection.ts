@@ -18,6 +18,10 @@ export interface Change {
   code?: number;
   /** Why, in a word: the server's, or one of `offline`, `silent`, `timeout`, `moving`, `no_credential`, `invalid_target`, `closed`, `signed_out`. */
   reason?: string;
+  /** HTTP status of a refused upgrade. Programs with the package `ws` see it, browsers do not. */
+  status?: number | undefined;
+  /** The server's word for how long to wait (`Retry-After`). */
+  retryAfterMs?: number | undefined;
   /** Of `reconnecting`: the number of the attempt, from 1, and how long it waits. */
   attempt?: number;
   /** Of `reconnecting`: how long until that attempt. */

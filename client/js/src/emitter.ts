@@ -16,12 +16,6 @@ export interface EmitterSource<A extends unknown[]> extends Emitter<A> {
   readonly entries: { readonly size: number };
 }
 
-/** Calls `run` when the signal is aborted. Returns a function that takes that back. */
-export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
-  signal?.addEventListener("abort", run);
-  return () => signal?.removeEventListener("abort", run);
-}
-
 /** A function that calls `stop`, as the end of the signal does. */
 export function until(signal: AbortSignal | undefined, stop: () => void): () => void {
   const end = () => {

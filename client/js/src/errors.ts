@@ -6,6 +6,8 @@ export interface ErrorDetails {
   retryable?: boolean;
   /** How long the server wants to be left alone. */
   retryAfterMs?: number | undefined;
+  /** What somebody else has thrown. */
+  cause?: unknown;
 }
 
 /** Every error of this package. */
@@ -20,12 +22,14 @@ export class CarillonError extends Error {
   declare readonly retryable: boolean;
   /** How long the server wants to be left alone. */
   declare readonly retryAfterMs: number | undefined;
+  /** Of a publish: with it the same event may be published again, and is one event. The outbox gives each one. */
+  declare readonly eventId: string | undefined;
   /** The section about this code: a file of the package, and of the repository of Carillon. */
   declare readonly link: string;
 
-  constructor(code: string, message: string, details: ErrorDetails = {}) {
+  constructor(code: string, message: string, details?: ErrorDetails) {
     super(message);
-    Object.assign(this, { code, retryable: false, link: `docs/client-errors.md#${details.reason ?? code}`, ...details });
+    Object.assign(this, { code, retryable: false, link: `docs/client-errors.md#${details?.reason ?? code}`, ...details });
   }
 }
 
@@ -46,12 +50,12 @@ export class Unauthorized extends CarillonError {
 /** Whatever somebody else has thrown. */
 export type Thrown = Partial<CarillonError> | null | undefined;
 
+/** It as an error of this package. One of another copy of the package stays as it is. */
+export function asError(code: string, cause: unknown): CarillonError {
+  return (cause as Thrown)?.retryable === undefined ? new CarillonError(code, `${cause}`, { retryable: true, cause }) : (cause as CarillonError);
+}
+
 /** The reason with which an error of `getToken` or `getTicket` ends the connection. Nothing: it may be tried again. */
 export function finalReason(error: Thrown): string | false | undefined {
   return error?.retryable === false && (error.reason ?? error.code);
-}
-
-/** An `AbortSignal`'s own reason if there is one. */
-export function abortReason(signal: AbortSignal | undefined): unknown {
-  return signal?.reason ?? new CarillonError("aborted", "aborted");
 }

@@ -10,9 +10,8 @@ export type {
   PublishOptions,
   PublishResult,
 } from "./channel-api.js";
-export type { CommandOptions } from "./commands.js";
+export type { CommandOptions, OutboxMode } from "./commands.js";
 export * from "./managed.js";
-export type { OutboxMode } from "./outbox.js";
 export type { Presence } from "./presence.js";
 export type { BuiltInEvents, ChannelEvent, HistoryPage, Member, Position, SessionInfo } from "./protocol.js";
 export { storageStore } from "./store.js";

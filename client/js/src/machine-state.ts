@@ -1,4 +1,5 @@
 import type { Ending } from "./backoff.js";
+import type { CarillonError } from "./errors.js";
 import type { Change, ConnectionState, Why } from "./connection.js";
 
 /** Upper bounds of the first delay and of all delays, in milliseconds. */
@@ -7,17 +8,17 @@ export type Delays = readonly [initialMs: number, maxMs: number];
 /** What happens to a connection. */
 export type MachineEvent =
   | { type: "connect" }
-  | { type: "close"; reason: string }
+  | { type: "close"; ending: Ending }
   | { type: "credential"; credential: string }
-  | { type: "no_credential"; error: unknown }
+  | { type: "no_credential"; error: CarillonError }
   /** `silenceMs`: the longest silence of a living connection; 0: silence means nothing. */
-  | { type: "open"; silenceMs?: number; lifetimeMs?: number | undefined }
+  | { type: "open"; silenceMs?: number; lifetimeMs?: number | null }
   | { type: "lost"; ending: Ending }
   /** The server wants this connection to move after that time. */
   | { type: "reconnect"; afterMs: number }
   /** The server says that the credential ends soon, or the time to refresh it has come. */
   | { type: "refresh" }
-  | { type: "refreshed"; lifetimeMs?: number | undefined }
+  | { type: "refreshed"; lifetimeMs?: number | null }
   | { type: "refused"; ending: Ending }
   /** The answer to a ping has come. */
   | { type: "pong" }
@@ -43,7 +44,7 @@ export interface Machine {
   /** A credential that the open connection is being continued with. The server has not answered yet. */
   readonly renewal: { credential: string } | null;
   readonly change: Change;
-  readonly problem: { error: unknown } | null;
+  readonly problem: { error: CarillonError } | null;
 
   /** Attempts that have failed since the connection was open for a while (`SETTLED_MS`). */
   readonly attempt: number;

@@ -1,6 +1,6 @@
 import { backoff, judge, type Ending } from "./backoff.js";
 import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, REFUSED_MAX, SETTLED_MS, type Change, type ConnectionState } from "./connection.js";
-import { finalReason, refusedAgain, type Thrown } from "./errors.js";
+import { finalReason, refusedAgain, type CarillonError } from "./errors.js";
 import type { Delays, Machine, MachineEvent } from "./machine-state.js";
 
 /** How long the answer to a ping may take. */
@@ -43,19 +43,19 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, random: nu
 
   if (event.type === "network") m = { ...m, online: event.online };
   if (state === "idle" || state === "closed")
-    return event.type === "connect" ? begin(m) : event.type === "close" && state === "idle" ? end(1000, event.reason) : m;
+    return event.type === "connect" ? begin(m) : event.type === "close" && state === "idle" ? end(event.ending) : m;
   if (openMs >= SETTLED_MS) m = { ...m, attempt: 0, refusals: 0 };
 
   switch (event.type) {
     case "close":
-      return end(1000, event.reason);
+      return end(event.ending);
     case "credential":
       if (m.refused.includes(event.credential)) return noCredential(refusedAgain());
       m = { ...m, question: null };
       return state === "open" ? { ...m, renewal: event } : begin({ ...m, credential: event.credential });
     case "no_credential": {
-      const final = finalReason(event.error as Thrown);
-      return final ? { ...end(1000, final), problem: event } : noCredential(event.error);
+      const final = finalReason(event.error);
+      return final ? { ...end({ code: 1000, reason: final }), problem: event } : noCredential(event.error);
     }
     case "open":
       return state === "open" ? m : opened(event.silenceMs ?? 0, event.lifetimeMs);
@@ -102,9 +102,9 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, random: nu
     return state === "open" ? { ...m, question } : { ...m, question, wait: { for: "attempt", ms: ASK_TIMEOUT_MS } };
   }
 
-  function noCredential(error: unknown): Machine {
+  function noCredential(error: CarillonError): Machine {
     m = { ...m, question: null, problem: { error } };
-    return state === "open" ? refreshLater() : retryLater({ code: 1006, reason: "no_credential", retryAfterMs: (error as { retryAfterMs?: number } | null)?.retryAfterMs });
+    return state === "open" ? refreshLater() : retryLater({ code: 1006, reason: "no_credential", retryAfterMs: error.retryAfterMs });
   }
 
   function refreshLater(): Machine {
@@ -112,14 +112,14 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, random: nu
     return { ...m, renewal: null, failures, refresh: { ms: REFRESH_AT_LEAST_MS + delay(failures) } };
   }
 
-  function opened(silenceMs: number, lifetimeMs: number | undefined): Machine {
+  function opened(silenceMs: number, lifetimeMs: number | null | undefined): Machine {
     m = { ...become("open"), renewal: null, refusal: null, failures: 0, wait: null };
     return { ...m, moving: false, silenceMs, wait: silenceMs ? { for: "ping", ms: silenceMs } : null, refresh: refreshAfter(lifetimeMs) };
   }
 
   function lost(ending: Ending): Machine {
     const verdict = judge(ending);
-    if (verdict === "final") return end(ending.code, ending.reason);
+    if (verdict === "final") return end(ending);
     if (verdict === "refused") {
       m = refuse(m.credential ?? m.socket!.credential, ending); // a refreshed connection has another one than its socket began with
       // The first refusal may be of a token that has just ended: another one is tried at once.
@@ -143,16 +143,16 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, random: nu
   }
 
   /** The next attempt follows after that time, unless there have been enough; null: it waits for the network. */
-  function goDown({ code, reason }: Ending, ms: number | null): Machine {
+  function goDown(ending: Ending, ms: number | null): Machine {
     m = { ...m, moving: false };
     if (m.renewal && !m.refused.includes(m.renewal.credential)) m = { ...m, ...m.renewal };
-    if (ms === null) return { ...become("reconnecting", { code, reason }), ...down };
+    if (ms === null) return { ...become("reconnecting", ending), ...down };
     const attempt = m.attempt + 1;
-    return { ...become("reconnecting", { code, reason, attempt, retryInMs: ms }), ...down, attempt, wait: { for: "retry", ms } };
+    return { ...become("reconnecting", { ...ending, attempt, retryInMs: ms }), ...down, attempt, wait: { for: "retry", ms } };
   }
 
-  function end(code: number, reason: string): Machine {
-    return { ...idle, refused: m.refused, state: "closed", change: become("closed", { code, reason }).change };
+  function end(ending: Ending): Machine {
+    return { ...idle, refused: m.refused, state: "closed", change: become("closed", ending).change };
   }
 
   function timeOver(): Machine {
@@ -176,7 +176,7 @@ export function step(m: Machine, event: MachineEvent, delays: Delays, random: nu
 }
 
 /** Not at once: a token that has nearly ended would be refreshed without end. */
-function refreshAfter(lifetimeMs: number | undefined): { ms: number } | null {
-  if (lifetimeMs === undefined) return null;
+function refreshAfter(lifetimeMs: number | null | undefined): { ms: number } | null {
+  if (lifetimeMs == null) return null;
   return { ms: Math.min(LONGEST_TIMER_MS, Math.max(REFRESH_AT_LEAST_MS, lifetimeMs * REFRESH_AT)) };
 }

@@ -1,42 +1,33 @@
-import type { Commands } from "./commands.js";
+import type { ChannelLink } from "./channel-link.js";
 import { createEmitter, until, type Emitter } from "./emitter.js";
-import type { Env } from "./env.js";
 import type { CarillonError } from "./errors.js";
 import type { Member } from "./protocol.js";
 
-/** The users who are subscribed to a channel. It is kept current while `onChange` has listeners. */
+/** The users who are subscribed to a channel. It is kept current while the channel has listeners, of events or of `onChange`. */
 export interface Presence {
   /** In the order of their names. */
   readonly members: readonly Member[];
   /** Whether `members` is complete. */
   readonly ready: boolean;
-  /** The members, whenever they have changed. */
+  /** The members: to a new listener at once if they are known, then whenever they have changed. */
   readonly onChange: Emitter<[members: readonly Member[]]>;
 }
 
 /** The side of the channel. */
 export interface PresenceSource extends Presence {
   /** The channel is live, or events may have been lost: the list is read anew. */
-  ask(): void;
+  ask(): Promise<void>;
   change(type: "join" | "leave", member: Member): void;
   lost(): void;
   reset(): void;
-}
-
-export interface PresenceLink {
-  name: string;
-  env: Env;
-  commands: Commands;
-  /** Keeps the channel subscribed until the returned function is called. */
-  hold(): () => void;
-  isLive(): boolean;
-  report(error: unknown): void;
+  removeAll(): void;
 }
 
 /** After a list that the server could not give: about so long until it is asked again. */
 const RETRY_MS = 2000;
 
-export function createPresence({ name, env, commands, hold, isLive, report }: PresenceLink): PresenceSource {
+/** @param hold - keeps the channel subscribed until the returned function is called */
+export function createPresence(name: string, { env, commands, report }: ChannelLink, hold: () => () => void): PresenceSource {
   const emitter = createEmitter<[readonly Member[]]>();
   let byUser = new Map<string, Member>();
   let members: readonly Member[] = [];
@@ -75,7 +66,7 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
       tell();
     } catch (thrown) {
       const error = thrown as CarillonError;
-      if (mine !== since || error.code === "offline") return;
+      if (mine !== since) return;
       since = null;
       if (error.retryable) retry = env.setTimeout(() => void ask(), RETRY_MS * (0.5 + env.random()));
       else report(error);
@@ -92,17 +83,16 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
     onChange: {
       subscribe(listener, options) {
         const off = emitter.subscribe(listener);
-        const release = hold();
-        if (isLive() && !ready && since === null) void ask();
+        let release: (() => void) | null = hold();
+        if (ready) queueMicrotask(() => release && listener(members));
         return until(options?.signal, () => {
           off();
-          release();
+          release?.();
+          release = null;
         });
       },
     },
-    ask() {
-      if (emitter.entries.size) void ask();
-    },
+    ask,
     change(type, member) {
       const apply = () => void (type === "join" ? byUser.set(member.user, member) : byUser.delete(member.user));
       if (since) since.push(apply);
@@ -117,5 +107,6 @@ export function createPresence({ name, env, commands, hold, isLive, report }: Pr
       byUser = new Map();
       members = [];
     },
+    removeAll: emitter.removeAll,
   };
 }

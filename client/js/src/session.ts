@@ -1,49 +1,42 @@
-import type { ChannelSource } from "./channel-link.js";
-import { errorOf, type Commands } from "./commands.js";
-import type { Env } from "./env.js";
-import type { CarillonError } from "./errors.js";
+import type { ChannelLink, ChannelSource } from "./channel-link.js";
+import { errorOf, type AnswerFrame } from "./commands.js";
+import { asError, type CarillonError } from "./errors.js";
 import type { MachineEvent } from "./machine-state.js";
 import type { ChannelFrame, ServerFrame, SessionInfo } from "./protocol.js";
 
-/** What a session needs of its client. */
-export interface SessionLink {
-  env: Env;
-  commands: Commands;
-  channels: ReadonlyMap<string, ChannelSource>;
-  /** Tells the connection. */
-  dispatch(event: MachineEvent): void;
-  report(error: unknown): void;
-}
-
 /** What the server says over the connection, and who it says that the user is. */
 export interface Session {
-  /** `null`: the connection is not open. */
+  /** Of the last connection that was open. */
   readonly info: SessionInfo | null;
   /** A message has come. */
   receive(event: { data: string }): void;
   /** Continues the connection with another token. */
   refresh(token: string): Promise<void>;
-  /** The connection is not open any more. */
-  end(): void;
 }
 
 /** Silence that is longer than the server's ping interval by this means that the line may be dead. */
 const SILENCE_MARGIN_MS = 10_000;
+/** With this lifetime or a longer one the last fifth begins before the server's warning comes. */
+const WARNED_MS = 150_000;
 
-export function createSession({ env, commands, channels, dispatch, report }: SessionLink): Session {
+/** @param dispatch - tells the connection */
+export function createSession({ env, commands, isUp, report }: ChannelLink, channels: ReadonlyMap<string, ChannelSource>, dispatch: (event: MachineEvent) => void): Session {
   let info: SessionInfo | null = null;
   /** The server's clock less this one. */
   let ahead = 0;
+  /** Of the token, when it was taken. */
+  let life: number | null = null;
 
   function receiveFrame(frame: ServerFrame): void {
     if (frame.type === "pong") dispatch(frame);
     // Commands have numbers. Events have texts.
-    if ("id" in frame && typeof frame.id === "number") return commands.settle(frame);
+    if (typeof (frame as AnswerFrame).id === "number") return commands.settle(frame as AnswerFrame);
     switch (frame.type) {
       case "session_init":
         return begin(frame);
       case "warning":
-        if (frame.data.code === "token_expiring") dispatch({ type: "refresh" });
+        // It comes 30 s before the end. A shorter token is refreshed by its lifetime alone: it would be warned of at once, each time.
+        if (frame.data.code === "token_expiring" && life! >= WARNED_MS) dispatch({ type: "refresh" });
         return;
       case "reconnect":
         return dispatch({ type: "reconnect", afterMs: frame.data.after_ms });
@@ -56,17 +49,19 @@ export function createSession({ env, commands, channels, dispatch, report }: Ses
 
   function begin({ session_id, timestamp, data }: Extract<ServerFrame, { type: "session_init" }>): void {
     ahead = Date.parse(timestamp) - env.now();
-    const expiresAt = parseTime(data.expires_at);
-    info = { id: session_id, user: data.user, expiresAt, limits: data.limits };
+    info = { id: session_id, user: data.user, expiresAt: null, limits: data.limits };
     dispatch({
       type: "open",
       silenceMs: data.ping_interval_s && data.ping_interval_s * 1000 + SILENCE_MARGIN_MS,
-      lifetimeMs: lifetime(expiresAt),
+      lifetimeMs: lifetime(data.expires_at),
     });
   }
 
-  function lifetime(expiresAt: number | null): number | undefined {
-    return expiresAt === null ? undefined : expiresAt - env.now() - ahead;
+  /** Of the token that the server has taken. */
+  function lifetime(end: string | null): number | null {
+    const expiresAt = end === null ? end : Date.parse(end);
+    info = { ...info!, expiresAt };
+    return (life = expiresAt && expiresAt - env.now() - ahead);
   }
 
   return {
@@ -77,27 +72,18 @@ export function createSession({ env, commands, channels, dispatch, report }: Ses
       try {
         receiveFrame(JSON.parse(data));
       } catch (error) {
-        report(error); // not JSON: no server of Carillon is there
+        report(asError("invalid_answer", error)); // not JSON: no server of Carillon is there
       }
     },
     async refresh(token) {
       try {
-        const expiresAt = parseTime((await commands.send("refresh", { token })).data.expires_at);
-        if (info) info = { ...info, expiresAt };
-        dispatch({ type: "refreshed", lifetimeMs: lifetime(expiresAt) });
+        dispatch({ type: "refreshed", lifetimeMs: lifetime((await commands.send("refresh", { token })).data.expires_at) });
       } catch (thrown) {
         const error = thrown as CarillonError;
-        if (error.code === "offline") return; // the next connection begins with the new token
+        if (!isUp()) return; // the next connection begins with the new token
         report(error);
         dispatch({ type: "refused", ending: { code: error.retryable ? 1013 : 1008, reason: error.reason ?? error.code } });
       }
     },
-    end() {
-      info = null;
-    },
   };
-}
-
-function parseTime(text: string | null): number | null {
-  return text === null ? null : Date.parse(text);
 }

@@ -1,19 +1,19 @@
 import type { Ending } from "./backoff.js";
 import type { Change, ConnectionState, CredentialRequest, SocketData, Why } from "./connection.js";
+import type { ChannelLink } from "./channel-link.js";
 import { dial, hangUp, type SocketListener } from "./dial.js";
-import type { Env, SocketLike } from "./env.js";
+import type { SocketLike } from "./env.js";
+import { asError, type CarillonError } from "./errors.js";
 import type { Delays, Machine, MachineEvent } from "./machine-state.js";
 import { idle, step } from "./machine.js";
 
 export interface ConnectionOptions {
-  env: Env;
   delays: Delays;
   /** Gives a credential. An error whose `retryable` is false ends the connection. */
   ask(request: CredentialRequest): Promise<string>;
   target(credential: string): [url: string, protocols: string[]];
   onChange(change: Change): void;
   onMessage: SocketListener["onmessage"];
-  onError(error: unknown): void;
   ping(): void;
   refresh(credential: string): void;
 }
@@ -28,8 +28,7 @@ export interface Connection {
   dispatch(event: MachineEvent): void;
 }
 
-export function createConnection(options: ConnectionOptions): Connection {
-  const { env } = options;
+export function createConnection({ env, report }: ChannelLink, options: ConnectionOptions): Connection {
   const queue: MachineEvent[] = [];
   let machine = idle;
   let busy = false;
@@ -65,7 +64,7 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   /** Does what the machine asks for. */
   function follow(m: Machine, before: Machine): void {
-    if (m.problem && m.problem !== before.problem) options.onError(m.problem.error);
+    if (m.problem && m.problem !== before.problem) report(m.problem.error);
     if (m.socket !== before.socket) {
       if (socket) hangUp(socket);
       // Nobody may be there to answer a close frame, so `ws` is not to wait for one.
@@ -105,7 +104,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       const credential = await options.ask({ ...asked, signal: mine.signal });
       if (question === mine) dispatch({ type: "credential", credential });
     } catch (error) {
-      if (question === mine) dispatch({ type: "no_credential", error });
+      if (question === mine) dispatch({ type: "no_credential", error: asError("no_credential", error) });
     }
   }
 
@@ -120,7 +119,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         },
       });
     } catch (error) {
-      dispatch({ type: "no_credential", error });
+      dispatch({ type: "no_credential", error: error as CarillonError });
     }
   }
 
@@ -129,7 +128,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       return machine.state;
     },
     connect: () => dispatch({ type: "connect" }),
-    close: (reason) => dispatch({ type: "close", reason }),
+    close: (reason) => dispatch({ type: "close", ending: { code: 1000, reason } }),
     send: (data) => socket?.readyState === 1 && (socket.send(data), true),
     dispatch,
   };

@@ -96,7 +96,7 @@ describe("recovery", () => {
     await subscribe({ epoch: "e1", offset: 11, id: "i11", recovered: true });
     for (const offset of [11, 12, 12, 13]) socket().say(event(offset));
     expect(seen).toEqual([11, 12, 13]);
-    expect(continuity).toEqual([{ recovered: true, position: { epoch: "e1", offset: 11, id: "i11" } }]);
+    expect(continuity).toEqual([{ recovered: true, missed: 0, position: { epoch: "e1", offset: 11, id: "i11" } }]);
     client.close();
   });
 
@@ -118,10 +118,24 @@ describe("recovery", () => {
     socket().say(event(10));
     expect(continuity).toEqual([
       { recovered: false, reason: "not_recovered", position: { epoch: "e2", offset: 3 } },
-      { recovered: false, reason: "history_too_short", position: { epoch: "e2", offset: 9, id: "i9" } },
+      { recovered: false, reason: "history_too_short", missed: 6, position: { epoch: "e2", offset: 9, id: "i9" } },
     ]);
     expect(seen).toEqual([10]);
     client.close();
+  });
+
+  test("that a first listener asks for by its own position, and that is not possible, is told with how many are missing", async () => {
+    for (const [epoch, missed] of [["e1", 6], ["e2", undefined]] as const) {
+      const { client, accept, subscribe } = setUp();
+      const room = client.channel("room:1");
+      const continuity: Continuity[] = [];
+      room.onContinuity.subscribe((told) => continuity.push(told));
+      room.on("*", () => {}, { since: { epoch: "e1", offset: 4 } });
+      await accept();
+      await subscribe({ epoch, offset: 10, recovered: false });
+      expect(continuity).toEqual([{ recovered: false, reason: "not_recovered", missed, position: { epoch, offset: 10 } }]);
+      client.close();
+    }
   });
 
   test("works across the reload of a page with a store", async () => {
@@ -406,7 +420,7 @@ describe("a further listener that asks for earlier events", () => {
 });
 
 test("a listener of before signOut that is removed later takes nothing from those of the next user", async () => {
-  const { client, world, accept, subscribe } = setUp();
+  const { client, world, accept } = setUp();
   const room = client.channel("room:1");
   const off = room.on("*", () => {});
   await accept();
@@ -414,10 +428,8 @@ test("a listener of before signOut that is removed later takes nothing from thos
   off();
   room.on("*", () => {});
   off();
-  await accept();
-  await subscribe();
   await world.pass(5000);
-  expect(room.state).toBe("live");
+  expect([room.state, world.sockets.length]).toEqual(["subscribing", 1]);
   client.close();
 });
 
@@ -442,14 +454,162 @@ describe("presence", () => {
     expect(people.members).toEqual([{ user: "eve" }]);
     client.close();
   });
+
+  test("is kept current for a channel that has listeners of events alone, and told to a new listener at once", async () => {
+    const { client, accept, subscribe, answer, socket } = setUp();
+    const room = client.channel("room:1");
+    room.on("*", () => {});
+    await accept();
+    await subscribe();
+    const people = room.presence();
+    await answer("presence", page([{ user: "ada" }]));
+    socket().say({ type: "join", channel: "room:1", data: { user: "bob" } });
+    expect(people.members).toEqual([{ user: "ada" }, { user: "bob" }]);
+    const told: number[] = [];
+    people.onChange.subscribe((members) => told.push(members.length));
+    people.onChange.subscribe((members) => told.push(-members.length))();
+    await settle();
+    expect([told, types(socket().commands)]).toEqual([[2], ["subscribe", "presence"]]);
+    client.signOut();
+    await settle();
+    expect([told, people.members]).toEqual([[2], []]);
+    client.close();
+  });
 });
 
 describe("complaint: sends while offline are lost or doubled. A publish", () => {
   const data = { conversation_id: "1", sender_id: "ada", content: "x" };
 
-  test("while offline fails by default", async () => {
-    const { client } = setUp();
-    await expect(client.channel("room:1").publish("chat_message", data)).rejects.toMatchObject({ code: "offline", retryable: true });
+  test("waits for the first connection, and fails by default once one was lost", async () => {
+    const { client, world, accept, answer, socket } = setUp();
+    const room = client.channel("room:1");
+    room.on("*", () => {});
+    const [published, read] = [room.publish("chat_message", data), room.history()];
+    await settle();
+    socket().end(1006); // the first attempt fails
+    await world.pass(1000);
+    await accept();
+    expect(types(socket().commands)).toEqual(["subscribe", "publish", "history"]);
+    await answer("publish", { type: "published", data: { id: "i1" } });
+    await answer("history", { type: "history", data: { events: [], more: false } });
+    expect([await published, await read]).toEqual([{ id: "i1", duplicate: false }, { events: [], more: false }]);
+    const lost = room.publish("chat_message", data);
+    socket().end(1006);
+    await expect(lost).rejects.toMatchObject({ code: "offline", retryable: true });
+    await expect(room.publish("chat_message", data)).rejects.toMatchObject({ code: "offline", retryable: true });
+    await expect(room.history()).rejects.toMatchObject({ code: "offline" });
+    client.close();
+    expect(world.timers).toBe(0);
+  });
+
+  test("or a history of a fresh client connects, and does not wait for longer than its time", async () => {
+    for (const call of ["publish", "history"] as const) {
+      const { client, world } = setUp();
+      const room = client.channel("room:1");
+      const done = call === "publish" ? room.publish("chat_message", data, { timeoutMs: 500 }) : room.history({ timeoutMs: 500 });
+      await settle();
+      expect(world.sockets).toHaveLength(1);
+      const rejected = expect(done).rejects.toMatchObject({ code: "timeout" });
+      await world.pass(500);
+      await rejected;
+      client.close();
+    }
+  });
+
+  test("that is too large is not sent, ends nothing, and does not keep later ones back", async () => {
+    for (const outbox of ["reject", "queue"] as const) {
+      const { client, accept, answer, socket } = setUp({ outbox });
+      const room = client.channel("room:1");
+      const frame = { type: "publish", id: 1, data: { channel: "room:1", type: "chat_message", data: { ...data, content: "" }, event_id: "e" } };
+      const space = 65_536 - JSON.stringify(frame).length;
+      // An umlaut has two bytes.
+      const [fits, large, wide] = ["x".repeat(space), "x".repeat(space + 1), "ü".repeat(space / 2 + 1)].map((content) => room.publish("chat_message", { ...data, content }, { eventId: "e" }));
+      await accept();
+      await expect(large).rejects.toMatchObject({ code: "too_large", retryable: false });
+      await expect(wide).rejects.toMatchObject({ code: "too_large" });
+      expect(socket().sent.map((text) => text.length)).toEqual([65_536]);
+      await answer("publish", { type: "published", data: { id: "i1" } });
+      expect(await fits).toMatchObject({ id: "i1" });
+      expect(client.state).toBe("open");
+      client.close();
+    }
+  });
+
+  test("that is under way or waits when the connection ends for good fails with that end, and is not sent again", async () => {
+    const { client, world, accept, socket } = setUp({ outbox: "queue" });
+    const room = client.channel("room:1");
+    const sent = room.publish("chat_message", data);
+    (await accept()).end(1009, "message_too_big");
+    await expect(sent).rejects.toMatchObject({ code: "closed", reason: "message_too_big", retryable: false, eventId: expect.any(String) });
+    await expect(room.publish("chat_message", data)).rejects.toMatchObject({ code: "closed", reason: "message_too_big" });
+    await world.pass(60_000);
+    expect([world.sockets.length, world.timers]).toEqual([1, 0]);
+    client.connect();
+    await accept();
+    expect(socket().sent).toEqual([]);
+    client.close();
+  });
+
+  test("that waits in the outbox fails after its time, and when the client is closed", async () => {
+    const { client, world } = setUp({ outbox: "queue" });
+    const room = client.channel("room:1");
+    const short = expect(room.publish("chat_message", data, { timeoutMs: 500 })).rejects.toMatchObject({ code: "timeout", retryable: true, eventId: expect.any(String) });
+    const long = expect(room.publish("chat_message", data)).rejects.toMatchObject({ code: "closed", reason: "closed" });
+    await world.pass(500);
+    await short;
+    await world.pass(60_000); // without a time of its own it waits for the connection
+    client.close();
+    await long;
+    expect(world.timers).toBe(0);
+  });
+
+  test("that was sent before the connection was lost waits for the next one for as long as it takes", async () => {
+    const { client, world, accept, answer } = setUp({ outbox: "queue" });
+    const result = client.channel("room:1").publish("chat_message", data);
+    await accept();
+    world.setOnline(false);
+    await world.pass(60_000);
+    world.setOnline(true);
+    await world.pass(0);
+    await accept();
+    await answer("publish", { type: "published", data: { id: "i1" } });
+    expect(await result).toMatchObject({ id: "i1" });
+    client.close();
+  });
+
+  test("whose answer was lost keeps later ones not back, and its error has the id to send it again with", async () => {
+    const { client, world, accept, socket } = setUp({ outbox: "queue" });
+    const room = client.channel("room:1");
+    client.connect();
+    await accept({ pingInterval: 0 });
+    const publish = (content: string) => room.publish("chat_message", { ...data, content });
+    const lost = publish("lost");
+    lost.catch(() => {});
+    for (let n = 0; n < 20; n++) {
+      const next = publish(`${n}`);
+      await settle();
+      const { id } = socket().commands.at(-1)!;
+      socket().say({ type: "published", id, data: { id: `i${n}` } });
+      expect((await next).id).toBe(`i${n}`);
+    }
+    await world.pass(15_000);
+    const sent = socket().commands[0]!.data.event_id;
+    await expect(lost).rejects.toMatchObject({ code: "timeout", eventId: sent });
+    client.close();
+  });
+
+  test("of a long outbox does not come with all the others at once: the server has a rate", async () => {
+    const { client, accept, socket } = setUp({ outbox: "queue" });
+    const all = Array.from({ length: 100 }, (_, n) => client.channel("room:1").publish("chat_message", { ...data, content: `${n}` }));
+    await expect(client.channel("room:1").publish("chat_message", data)).rejects.toMatchObject({ code: "outbox_full" });
+    await accept();
+    expect(socket().commands).toHaveLength(8);
+    for (let n = 0; n < 100; n++) {
+      const { id, data: sent } = socket().commands[n]!;
+      expect((sent.data as { content: string }).content).toBe(`${n}`);
+      socket().say({ type: "published", id, data: { id: `i${n}` } });
+    }
+    expect((await Promise.all(all)).map(({ id }) => id)).toEqual(all.map((_, n) => `i${n}`));
     client.close();
   });
 
@@ -486,7 +646,7 @@ describe("complaint: sends while offline are lost or doubled. A publish", () => 
     const abort = new AbortController();
     const aborted = client.channel("room:1").publish("chat_message", data, { signal: abort.signal });
     abort.abort();
-    await expect(aborted).rejects.toMatchObject({ name: "AbortError" });
+    await expect(aborted).rejects.toMatchObject({ name: "CarillonError", code: "aborted", retryable: false, cause: { name: "AbortError" } });
     const late = client.channel("room:1").publish("chat_message", data, { timeoutMs: 2000 });
     late.catch(() => {});
     await world.pass(2000);

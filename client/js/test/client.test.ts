@@ -216,7 +216,65 @@ test("complaint: state that survives logout. signOut leaves nothing of the user"
   const open = socket();
   const waiting = room.publish("chat_message", { conversation_id: "1", sender_id: "ada", content: "x" });
   client.signOut();
-  await expect(waiting).rejects.toMatchObject({ code: "offline" });
+  await expect(waiting).rejects.toMatchObject({ code: "closed", reason: "signed_out" });
   open.say(event(11));
   expect([client.state, client.session, room.state, room.position, seen, world.timers, world.watchers]).toEqual(["closed", null, "idle", null, [], 0, 0]);
+});
+
+test("complaint: state that survives logout. After signOut nothing asks for a token, dials, or is told; after close only connect does", async () => {
+  const { client, world, asked, accept, subscribe, answer, socket } = setUp();
+  const room = client.channel("room:1");
+  const told: unknown[] = [];
+  room.on("*", () => told.push("event"));
+  room.presence().onChange.subscribe(() => told.push("members"));
+  await accept();
+  await subscribe();
+  await answer("presence", { type: "presence", data: { members: [{ user: "ada" }], next: null } });
+  client.close();
+  client.channel("room:2").on("*", () => {});
+  await expect(room.publish("notification", { message: "x" })).rejects.toMatchObject({ code: "closed", reason: "closed" });
+  await expect(room.history()).rejects.toMatchObject({ code: "closed" });
+  await world.pass(60_000);
+  expect([client.state, asked.length, world.sockets.length]).toEqual(["closed", 1, 1]);
+  client.connect();
+  await accept();
+  expect(socket().commands.map(({ data }) => data.channel)).toEqual(["room:1", "room:2"]);
+  client.signOut();
+  told.length = 0;
+  client.connect();
+  room.on("*", () => {});
+  room.presence().onChange.subscribe(() => {});
+  await expect(room.publish("notification", { message: "x" })).rejects.toMatchObject({ code: "closed", reason: "signed_out" });
+  await world.pass(60_000);
+  expect([client.state, asked.length, world.sockets.length, told, world.timers, world.watchers]).toEqual(["closed", 2, 2, [], 0, 0]);
+});
+
+test("a token that is shorter than the server's warning is refreshed at 80 % of its lifetime, and not at once too", async () => {
+  const { client, world, asked, accept, socket } = setUp();
+  client.connect();
+  await accept({ expiresIn: 20_000, pingInterval: 0 });
+  socket().say({ type: "warning", data: { code: "token_expiring", message: "soon" } });
+  await world.pass(15_900);
+  expect(asked).toHaveLength(1);
+  await world.pass(200);
+  expect(asked.map(({ why }) => why)).toEqual(["connect", "refresh"]);
+  client.close();
+});
+
+test("each error of onError is a CarillonError: what getToken throws is its cause", async () => {
+  const { client, errors, socket, accept } = setUp({
+    getToken: () => {
+      if (!errors.length) throw new TypeError("fetch failed");
+      return "token";
+    },
+  });
+  client.connect();
+  await settle();
+  expect(errors).toMatchObject([{ name: "CarillonError", code: "no_credential", retryable: true, message: "TypeError: fetch failed", cause: { name: "TypeError" } }]);
+  client.close();
+  client.connect();
+  await accept();
+  socket().say("no JSON");
+  expect(errors[1]).toMatchObject({ name: "CarillonError", code: "invalid_answer" });
+  client.close();
 });

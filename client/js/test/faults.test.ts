@@ -112,7 +112,7 @@ describe("a credential", () => {
       type: "session_init",
       session_id: "s",
       timestamp: new Date(world.now + hour).toISOString(),
-      data: { user: "ada", expires_at: new Date(world.now + hour + 100_000).toISOString(), ping_interval_s: 0, limits: { message_bytes: 1, channels: 1 } },
+      data: { user: "ada", expires_at: new Date(world.now + hour + 100_000).toISOString(), ping_interval_s: 0, limits: { message_bytes: 65_536, channels: 1 } },
     });
     await world.pass(80_000);
     await answer("refresh", { type: "refreshed", data: { expires_at: new Date(world.now + hour + 100_000).toISOString() } });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Unauthorized } from "../src/errors.js";
+import type { ChannelLink } from "../src/channel-link.js";
 import type { CredentialRequest } from "../src/connection.js";
 import { createConnection } from "../src/socket.js";
 import { createWorld, settle, type World } from "./world.js";
@@ -47,8 +48,7 @@ function start(world: World) {
   let tokens = 0;
   /** The token of the open connection. */
   let current = "";
-  const connection = createConnection({
-    env: world.env,
+  const connection = createConnection({ env: world.env, report: () => {} } as unknown as ChannelLink, {
     delays: [1000, 20_000],
     ask: (request) => new Promise((resolve, reject) => questions.push({ request, resolve, reject })),
     target: (token) => ["ws://test/ws", ["carillon.v1", token]],
@@ -59,7 +59,6 @@ function start(world: World) {
       run?.();
     },
     onMessage: () => {},
-    onError: () => {},
     ping: () => {},
     refresh: (token) => renewals.push(token),
   });

@@ -29,7 +29,7 @@ test("complaint: does not run in React Native. It runs with the globals of React
   const published = client.channel("room:1").publish("notification", { message: "hello" });
   await settle();
   sockets[0]!.open();
-  const session = { user: "ada", expires_at: null, ping_interval_s: 0, limits: { message_bytes: 1, channels: 1 } };
+  const session = { user: "ada", expires_at: null, ping_interval_s: 0, limits: { message_bytes: 65_536, channels: 1 } };
   sockets[0]!.say({ type: "session_init", session_id: "s", timestamp: new Date().toISOString(), data: session });
   const [{ id, data }] = sockets[0]!.commands as [FakeSocket["commands"][number]];
   sockets[0]!.say({ type: "published", id, data: { id: "i1" } });

@@ -32,7 +32,7 @@ describe("refresh", () => {
 
   test.each(cases<{ lifetime_ms: number | null; refresh_ms: number | null }>("refresh.json"))("$name", (given) => {
     const connecting = run(run(idle, { type: "connect" }), { type: "credential", credential: "token" });
-    const { refresh } = run(connecting, { type: "open", lifetimeMs: given.lifetime_ms ?? undefined });
+    const { refresh } = run(connecting, { type: "open", lifetimeMs: given.lifetime_ms });
     if (given.refresh_ms === null) expect(refresh).toBeNull();
     else expect(Math.abs(refresh!.ms - given.refresh_ms)).toBeLessThanOrEqual(1);
   });

@@ -241,6 +241,21 @@ describe.skipIf(!hasBinary)("against a server, in Node", () => {
     await until(() => people.members.length === 1, "bob to leave");
   });
 
+  test.each(["reject", "queue"] as const)("the largest event that the server takes is published; a larger one fails alone. Outbox: %s", async (outbox) => {
+    const server = await node();
+    const one = client(server.url, { outbox });
+    one.connect();
+    await until(() => one.state === "open", "open");
+    const most = one.session!.limits.message_bytes;
+    const room = one.channel("room:1");
+    const publish = (bytes: number) => room.publish("app.thing", { n: 1, text: "x".repeat(bytes) } as never, { eventId: "e" });
+    const more = JSON.stringify({ type: "publish", id: 1, data: { channel: "room:1", type: "app.thing", data: { n: 1, text: "" }, event_id: "e" } }).length;
+    expect(await publish(most - more)).toMatchObject({ offset: 1 });
+    await expect(publish(most - more + 1)).rejects.toMatchObject({ code: "too_large", retryable: false });
+    expect(await room.publish("app.thing", { n: 2 })).toMatchObject({ offset: 2 });
+    expect(one.state).toBe("open");
+  });
+
   test("close and signOut leave no socket and no timer", async () => {
     const server = await node();
     const before = handles().sort();
