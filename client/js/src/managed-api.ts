@@ -13,7 +13,11 @@ export interface SocketOptions {
   debug?: boolean;
 }
 
-/** A WebSocket that comes back by itself, with a fresh ticket for each attempt. */
+/**
+ * A WebSocket that comes back by itself, with a fresh ticket for each attempt. It sends nothing of its own, so it does not ping: a
+ * line that dies in silence stays `open` until the network or the server ends it. Where that matters, send a message that your API
+ * answers; if nothing comes, close the socket and connect another one.
+ */
 export interface ManagedSocket {
   /** The frames as the server wrote them. Binary ones are `ArrayBuffer`s. */
   readonly onMessage: Emitter<[event: MessageEvent]>;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,12 @@ def test_the_link_of_an_error_leads_to_a_section_of_a_page_in_the_package(fresh)
     page, section = link.split("#")
     [installed] = folder.glob(f"fresh/lib/python*/site-packages/carillon_client/{page}")
     assert f"### {section}\n" in installed.read_text()
+
+
+@pytest.mark.parametrize("package", ["python", "python-testing"])
+def test_the_readme_has_no_links_that_lead_out_of_the_package(package):
+    """It is the description of the wheel."""
+    assert re.findall(r"\]\((?!https?:)[^)#]+", (ROOT.parent / package / "README.md").read_text()) == []
 
 
 def test_the_package_and_a_program_with_it_are_typed_by_mypy_strict(fresh):
