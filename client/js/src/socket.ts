@@ -7,6 +7,9 @@ import { asError, type CarillonError } from "./errors.js";
 import type { Delays, Machine, MachineEvent } from "./machine-state.js";
 import { idle, step } from "./machine.js";
 
+/** How long the other side may take to close. */
+const CLOSE_TIMEOUT_MS = 1000;
+
 export interface ConnectionOptions {
   delays: Delays;
   /** Gives a credential. An error whose `retryable` is false ends the connection. */
@@ -26,6 +29,12 @@ export interface Connection {
   /** `false`: there is no open socket, and nothing was sent. */
   send(data: SocketData): boolean;
   dispatch(event: MachineEvent): void;
+}
+
+/** `ws` waits half a minute for the answer to a close frame. Nobody may be there to give one. */
+function leave(socket: SocketLike): void {
+  hangUp(socket);
+  if (socket.terminate) (setTimeout(() => socket.terminate!(), CLOSE_TIMEOUT_MS) as { unref?(): void }).unref?.();
 }
 
 export function createConnection({ env, report }: ChannelLink, options: ConnectionOptions): Connection {
@@ -66,9 +75,7 @@ export function createConnection({ env, report }: ChannelLink, options: Connecti
   function follow(m: Machine, before: Machine): void {
     if (m.problem && m.problem !== before.problem) report(m.problem.error);
     if (m.socket !== before.socket) {
-      if (socket) hangUp(socket);
-      // Nobody may be there to answer a close frame, so `ws` is not to wait for one.
-      if (m.state === "reconnecting") socket?.terminate?.();
+      if (socket) leave(socket);
       socket = undefined;
       if (m.socket) open(m.socket.credential);
     }
