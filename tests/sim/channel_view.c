@@ -97,11 +97,13 @@ static void wrong(const struct heard *heard, const struct channel_view *view, co
 static void skip_excluded(struct channel_view *view, size_t channel, uint64_t offset)
 {
     struct str epoch = str_from_cstr(view->epoch);
-    while (epoch.len && view->offset + 1 < offset &&
-           truth_excludes(channel, epoch, view->offset + 1, ANY_NUMBER, view->session)) {
+    while (epoch.len && view->offset + 1 < offset) {
+        size_t record = truth_excluded(channel, epoch, view->offset + 1, ANY_NUMBER, view->session);
+        if (!record)
+            return;
         view->offset++;
         view->id[0] = '\0';
-        view->record = 0;
+        view->record = record; /* it counts for the position: it may be lost, and another event may stand there */
     }
 }
 
@@ -202,7 +204,7 @@ static void hear_numbered(const struct heard *heard, struct channel_view *view, 
     skip_excluded(view, heard->channel, offset);
     if (!epoch.len)
         wrong(heard, view, "an event with an offset, and no epoch was told");
-    else if (truth_excludes(heard->channel, epoch, offset, number, view->session))
+    else if (truth_excluded(heard->channel, epoch, offset, number, view->session))
         wrong(heard, view, "an event that does not go to this session");
     else if (!truth_count(heard->channel, epoch, offset, number))
         wrong(heard, view, "not the event of that position");

@@ -382,15 +382,15 @@ bool truth_may_lack_epoch(size_t channel)
     return truth.refused_us[channel] && world_now_us() < truth.refused_us[channel] + LACKING_US;
 }
 
-bool truth_excludes(size_t channel, struct str epoch, uint64_t offset, uint64_t number, const char *session)
+size_t truth_excluded(size_t channel, struct str epoch, uint64_t offset, uint64_t number, const char *session)
 {
     for (size_t i = truth.ordered_count; i-- > 0;) {
         const struct ordered *ordered = &truth.ordered[i];
         if (ordered->channel == channel && ordered->offset == offset && str_eq_cstr(epoch, ordered->epoch) &&
             (number == ANY_NUMBER || ordered->number == number) && *session && strcmp(ordered->exclude, session) == 0)
-            return true;
+            return i + 1;
     }
-    return false;
+    return 0;
 }
 
 size_t truth_count_missing(size_t channel, size_t mark, const char *session, const unsigned char *seen,

@@ -73,8 +73,9 @@ bool truth_follows(size_t channel, struct str epoch, uint64_t offset, uint64_t n
 unsigned truth_times(size_t channel, uint64_t number);
 /* Redis has refused to begin an epoch for it, or to write it at all, not long ago: a node may not know one yet. */
 bool truth_may_lack_epoch(size_t channel);
-/* Whether the event that was ordered there (that publication; ANY_NUMBER: any) does not go to this session. */
-bool truth_excludes(size_t channel, struct str epoch, uint64_t offset, uint64_t number, const char *session);
+/* The record (truth_record) of an event that was ordered there (that publication; ANY_NUMBER: any) and does not go to
+ * this session. 0: there is none. */
+size_t truth_excluded(size_t channel, struct str epoch, uint64_t offset, uint64_t number, const char *session);
 /* Counts the events since the mark, in the channel's order. Those in the set of numbers (a byte each) are left out, and
  * those that do not go to the session. *out_number is one that was counted. */
 size_t truth_count_missing(size_t channel, size_t mark, const char *session, const unsigned char *seen,
