@@ -125,17 +125,19 @@ static void log_failure(const struct backend_call *call, const char *what, struc
     buf_fini(&line);
 }
 
-/* The backend was asked for its word, and its word is no. */
-static bool is_decision(const struct backend_call *call)
+/* The backend was asked for its word, and its word is no: nothing has failed. */
+static bool is_decision(const struct backend_call *call, const struct backend_result *result)
 {
-    bool is_question = call->event.type == CLOUDEVENT_CONNECT || call->event.type == CLOUDEVENT_SUBSCRIBE;
-    return is_question && (call->status == 401 || call->status == 403 || call->status == 429);
+    if (call->event.type == CLOUDEVENT_SUBSCRIBE)
+        return backend_call_is_refused(result);
+    return call->event.type == CLOUDEVENT_CONNECT &&
+           (call->status == 401 || call->status == 403 || call->status == 429);
 }
 
 static void end(struct backend_call *call, enum err err, const char *text, struct str detail)
 {
     const struct backend_result result = {.err = err, .text = text, .status = call->status};
-    if (err && !is_decision(call)) {
+    if (err && !is_decision(call, &result)) {
         metrics_add_labelled(hub_metrics(call->hub), METRIC_UPSTREAM_FAILURES, err, 1);
         log_failure(call, text, detail);
     }

@@ -30,6 +30,12 @@ struct backend_result {
     int status;       /* of the answer; 0: none came */
 };
 
+/* The backend has answered with a status 4xx. */
+static inline bool backend_call_is_refused(const struct backend_result *result)
+{
+    return result->status >= 400 && result->status < 500;
+}
+
 struct backend_call_ops {
     /* An answer has begun, of any status. False: nobody wants it, and the owner has freed the call. */
     bool (*head)(struct backend_call *call, const struct backend_answer *head);

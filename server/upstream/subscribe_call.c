@@ -47,11 +47,15 @@ static void on_done(struct backend_call *call, const struct backend_result *resu
 {
     struct subscribe_call *ask = CONTAINER_OF(call, struct subscribe_call, call);
     struct http_session *state = ask->state;
-    bool is_refusal = result->status >= 400 && result->status < 500;
-    enum err err = result->err;
-    const char *text = is_refusal ? "the backend does not allow this channel" : result->text;
-    if (!is_refusal && http_session_options(state)->accepts_subscribe)
-        err = ERR_NONE;
+    enum err err = ERR_NONE;
+    const char *text = "";
+    if (backend_call_is_refused(result)) {
+        err = ERR_FORBIDDEN;
+        text = "the backend does not allow this channel";
+    } else if (result->err && !http_session_options(state)->accepts_subscribe) {
+        err = ERR_UNAVAILABLE;
+        text = "the backend has not said whether this channel is allowed";
+    }
     hub_answer_subscribe(state->hub, state->base.session, ask->question, err, str_from_cstr(text));
     ask->question = NULL;
     drop(ask);

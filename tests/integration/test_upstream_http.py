@@ -521,6 +521,26 @@ def test_subscribe_is_asked(begin):
     assert [call.json()["channel"] for call in backend.of_type("subscribe")] == ["news", "secret"]
 
 
+SUBSCRIBE_ANSWERS = [(204, None), (200, None), *((status, "forbidden") for status in (400, 401, 403, 404, 409, 413, 429)),
+                     *((status, "unavailable") for status in (302, 500, 502))]
+
+
+@pytest.mark.parametrize("status, code", SUBSCRIBE_ANSWERS)
+def test_how_subscribe_is_answered(begin, status, code):
+    node, _ = begin(lambda call: call.answer(status if call.type == "subscribe" else 204), text="commands",
+                    upstream={"subscribe": {"on_failure": "refuse"}}, frames=["session_init", "subscribed", "error"])
+    with connect(node) as client:
+        client.find("session_init")
+        client.send("subscribe", id=1, channel="news")
+        if code is None:
+            client.expect("subscribed", id=1)
+            return
+        error = client.expect("error", id=1)["error"]
+        assert error["code"] == code and "channel" in error["message"]
+    told = node.metric("carillon_upstream_failures_total")
+    assert bool(told) == (code == "unavailable"), "a no is no failure"
+
+
 # --- the dialect of Azure Web PubSub ---
 
 AZURE = {"dialect": "azure", "hub": "chat", "connect": {"on_failure": "refuse"}, "events": ["connected", "disconnected"],

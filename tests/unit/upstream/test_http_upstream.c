@@ -573,8 +573,11 @@ static void test_the_backend_refuses_a_channel(void **state)
     fake_answer(call_at(0), 403, NULL, NULL);
     assert_failed("\"code\":\"forbidden\",\"message\":\"the backend does not allow this channel\"");
     ask_for("public:a");
-    fake_answer(call_at(1), 500, NULL, NULL);
-    assert_failed("internal_error");
+    fake_answer(call_at(1), 404, NULL, NULL);
+    assert_failed("\"code\":\"forbidden\",\"message\":\"the backend does not allow this channel\"");
+    ask_for("public:a");
+    fake_answer(call_at(2), 500, NULL, NULL);
+    assert_failed("\"code\":\"unavailable\",\"message\":\"the backend has not said whether this channel is allowed\"");
     assert_int_equal(s.wire.session->subscription_count, 0);
     assert_int_equal(s.wire.session->upstream->in_flight, 0);
     assert_int_equal(s.wire.session->upstream->questions, 0);
