@@ -128,7 +128,8 @@ static void log_failure(const struct backend_call *call, const char *what, struc
 /* The backend was asked for its word, and its word is no: nothing has failed. */
 static bool is_decision(const struct backend_call *call, const struct backend_result *result)
 {
-    if (call->event.type == CLOUDEVENT_SUBSCRIBE)
+    bool is_azure = call->upstream->options.azure_hub.len && !call->asks_leave;
+    if (call->event.type == CLOUDEVENT_SUBSCRIBE || (call->event.type == CLOUDEVENT_CONNECT && is_azure))
         return backend_call_is_refused(result);
     return call->event.type == CLOUDEVENT_CONNECT &&
            (call->status == 401 || call->status == 403 || call->status == 429);

@@ -165,6 +165,12 @@ static enum reason take_answer(const struct connect_call *ask)
     return REASON_NONE;
 }
 
+/* 403; and in the dialect of azure.h any 4xx, which its server answers by fail(). */
+static bool is_denied(const struct connect_call *ask, const struct backend_result *result)
+{
+    return result->status == 403 || (is_azure(ask) && !ask->call.asks_leave && backend_call_is_refused(result));
+}
+
 static enum reason decide(const struct connect_call *ask, const struct backend_result *result)
 {
     enum reason reason = REASON_BACKEND_UNAVAILABLE;
@@ -172,10 +178,10 @@ static enum reason decide(const struct connect_call *ask, const struct backend_r
         reason = take_answer(ask);
     else if (result->status == 401)
         reason = REASON_TOKEN_INVALID;
-    else if (result->status == 403)
-        reason = REASON_BACKEND_DENIED;
     else if (result->status == 429)
         reason = REASON_CONNECTION_LIMIT;
+    else if (is_denied(ask, result))
+        reason = REASON_BACKEND_DENIED;
     bool accepts = ask->call.upstream->options.accepts_connect;
     return reason == REASON_BACKEND_UNAVAILABLE && accepts ? REASON_NONE : reason;
 }

@@ -585,6 +585,31 @@ def test_azure(begin):
     assert backend.of_type("azure.webpubsub.sys.disconnected")[0].json() == {"reason": ""}
 
 
+@pytest.mark.parametrize("status, seen", [(400, 403), (401, 401), (403, 403), (404, 403), (422, 403), (429, 429), (500, None)])
+def test_how_connect_is_answered_by_azure(begin, status, seen):
+    def answer(call):
+        if call.method == "OPTIONS":
+            call.answer(200, WebHook_Allowed_Origin="*")
+        else:
+            call.answer(status)
+
+    node, _ = begin(answer, upstream={**AZURE, "connect": {"on_failure": "accept"}, "events": []})
+    if seen is None:
+        connect(node).close()
+    else:
+        assert refusal(node).status == seen
+        assert " failed after " not in node.log()
+
+
+@pytest.mark.parametrize("on_failure, seen", [("accept", None), ("refuse", 503)])
+def test_a_refused_options_is_no_decision(begin, on_failure, seen):
+    node, _ = begin(lambda call: call.answer(405), upstream={**AZURE, "connect": {"on_failure": on_failure}, "events": []})
+    if seen is None:
+        connect(node).close()
+    else:
+        assert refusal(node).status == seen
+
+
 def test_azure_must_allow_this_server(begin):
     node, backend = begin(lambda call: call.answer(200, WebHook_Allowed_Origin="other.example"), upstream=AZURE)
     assert refusal(node).status == 503
