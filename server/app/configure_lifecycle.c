@@ -62,6 +62,6 @@ enum err configuration_lifecycle_feed(const struct options *options, struct outb
     err = outbound_target_create(outbound, &target, &out->target, &found);
     if (!err)
         return ERR_NONE;
-    webhook_secrets_destroy(out->secrets);
+    webhook_secrets_unref(out->secrets);
     return error_set(error, err, "lifecycle.http.url, lifecycle.http.tls_ca: %s", found.text);
 }

@@ -9,7 +9,6 @@
 #include "server/upstream/canned_upstream.h"
 #include "server/upstream/http_upstream.h"
 #include "server/upstream/stream_upstream.h"
-#include "server/upstream/webhook.h"
 #include "server/upstream/ws_upstream.h"
 
 enum { CONNECT_TIMEOUT_MS = 5000 };
@@ -85,14 +84,27 @@ static enum err make_target(struct configured_upstream *item, const struct upstr
 
 /* --- one upstream ------------------------------------------------------------------------------------------------- */
 
-static enum err make_secrets(const struct upstream_options *o, struct webhook_secrets **out, struct error *error)
+/* An upstream that is there already keeps its secrets: sessions of any age sign by them. The new ones are taken over by
+ * configured_upstreams_use_secrets. */
+static enum err make_secrets(struct configured_upstream *item, const struct upstream_options *o,
+                             const struct configured_upstreams *before, struct error *error)
 {
-    if (o->secret.count == 0)
-        return ERR_NONE;
     struct str *texts = borrow_texts(&o->secret);
-    enum err err = webhook_secrets_create(texts, o->secret.count, out, error);
+    struct webhook_secrets *made;
+    enum err err = webhook_secrets_create(texts, o->secret.count, &made, error);
     free(texts);
-    return err;
+    if (err)
+        return err;
+    for (size_t i = 0; before && i < before->count; i++) {
+        const struct configured_upstream *old = &before->items[i];
+        if (old->secrets && str_eq_cstr(old->upstream->name, o->name)) {
+            item->secrets = webhook_secrets_ref(old->secrets);
+            item->fresh_secrets = made;
+            return ERR_NONE;
+        }
+    }
+    item->secrets = made;
+    return ERR_NONE;
 }
 
 static void make_answers(struct configured_upstream *item, const struct upstream_options *o,
@@ -116,24 +128,21 @@ static void make_answers(struct configured_upstream *item, const struct upstream
 static enum err make_http(struct configured_upstream *item, const struct upstream_options *o, struct outbound *outbound,
                           const struct configured_upstreams *before, struct error *error)
 {
-    struct webhook_secrets *secrets = NULL;
     bool is_azure = o->dialect == UPSTREAM_AZURE;
     if (is_azure && o->subscribe_enabled)
         return error_set(error, ERR_INVALID_REQUEST, "subscribe: the dialect azure has no such call");
-    enum err err = make_secrets(o, &secrets, error);
+    enum err err = make_secrets(item, o, before, error);
     if (err == ERR_NONE)
         err = make_target(item, o, outbound, before, error);
-    if (err != ERR_NONE) {
-        webhook_secrets_destroy(secrets);
+    if (err != ERR_NONE)
         return err;
-    }
     make_answers(item, o, before);
     struct str *claims = borrow_texts(&o->claims);
     const struct http_upstream_options options = {
         .name = str_from_cstr(o->name),
         .outbound = outbound,
         .target = item->target ? outbound_target_ref(item->target) : NULL,
-        .secrets = secrets,
+        .secrets = webhook_secrets_ref(item->secrets),
         .idempotency = item->answers ? idempotency_ref(item->answers) : NULL,
         .azure_hub = str_from_cstr(!is_azure ? ""
                                    : *o->hub ? o->hub
@@ -201,19 +210,16 @@ static enum err make_ws_target(struct configured_upstream *item, const struct up
 static enum err make_ws(struct configured_upstream *item, const struct upstream_options *o,
                         const struct configured_upstreams *before, struct error *error)
 {
-    struct webhook_secrets *secrets = NULL;
-    enum err err = make_secrets(o, &secrets, error);
+    enum err err = make_secrets(item, o, before, error);
     if (err == ERR_NONE)
         err = make_ws_target(item, o, before, error);
-    if (err != ERR_NONE) {
-        webhook_secrets_destroy(secrets);
+    if (err != ERR_NONE)
         return err;
-    }
     struct str *claims = borrow_texts(&o->claims);
     const struct ws_upstream_options options = {
         .name = str_from_cstr(o->name),
         .target = ws_target_ref(item->ws_target),
-        .secrets = secrets,
+        .secrets = webhook_secrets_ref(item->secrets),
         .claims = claims,
         .claim_count = o->claims.count,
         .waiting_bytes = o->waiting_bytes,
@@ -285,6 +291,18 @@ enum err configure_upstreams(const struct options *options, struct outbound *out
     return ERR_NONE;
 }
 
+void configured_upstreams_use_secrets(struct configured_upstreams *upstreams)
+{
+    for (size_t i = 0; i < upstreams->count; i++) {
+        struct configured_upstream *item = &upstreams->items[i];
+        if (!item->fresh_secrets)
+            continue;
+        webhook_secrets_replace(item->secrets, item->fresh_secrets);
+        webhook_secrets_unref(item->fresh_secrets);
+        item->fresh_secrets = NULL;
+    }
+}
+
 void configured_upstreams_fini(struct configured_upstreams *upstreams)
 {
     for (size_t i = 0; i < upstreams->count; i++) {
@@ -292,6 +310,8 @@ void configured_upstreams_fini(struct configured_upstreams *upstreams)
         outbound_target_unref(upstreams->items[i].target);
         idempotency_unref(upstreams->items[i].answers);
         ws_target_unref(upstreams->items[i].ws_target);
+        webhook_secrets_unref(upstreams->items[i].secrets);
+        webhook_secrets_unref(upstreams->items[i].fresh_secrets);
         buf_fini(&upstreams->items[i].target_key);
     }
     free(upstreams->items);

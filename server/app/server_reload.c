@@ -65,6 +65,7 @@ static bool reload(struct server *server, const struct options_input *input, str
     capacity_apply(&server->capacity, configuration.net);
     if (server->hooks)
         configuration_use_transport(&configuration, server->hooks->transport);
+    configured_upstreams_use_secrets(&configuration.upstreams);
     configuration_keep_endpoints(&configuration, &server->configuration, server->quota);
     configuration_keep_rules(&configuration, &server->configuration);
     configuration_fini(&server->configuration);

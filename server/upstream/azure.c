@@ -11,8 +11,7 @@ static void write_header(struct buf *out, const char *name, struct str value)
     buf_append_lit(out, "\r\n");
 }
 
-void azure_write_session(struct buf *out, struct str hub, const struct cloudevent_session *session,
-                         const struct webhook_secrets *secrets)
+void azure_write_session(struct buf *out, struct str hub, const struct cloudevent_session *session)
 {
     buf_append_lit(out, "ce-specversion: 1.0\r\nce-awpsversion: 1.0\r\n");
     write_header(out, "ce-hub", hub);
@@ -21,14 +20,9 @@ void azure_write_session(struct buf *out, struct str hub, const struct cloudeven
     write_header(out, "ce-userid", session->user);
     if (session->subprotocol.len)
         write_header(out, "ce-subprotocol", session->subprotocol);
-    if (secrets) {
-        buf_append_lit(out, "ce-signature: ");
-        webhook_append_hex(out, secrets, STR("sha256="), session->id);
-        buf_append_lit(out, "\r\n");
-    }
 }
 
-void azure_write(struct buf *out, const struct cloudevent *event)
+void azure_write(struct buf *out, const struct cloudevent *event, struct webhook_secrets *secrets)
 {
     char time[CLOCK_RFC3339_LEN + 1];
     const char *name = cloudevent_type_text(event->type) + sizeof "carillon." - 1;
@@ -40,6 +34,7 @@ void azure_write(struct buf *out, const struct cloudevent *event)
     buf_append_lit(out, "\r\n");
     if (event->state.len)
         buf_appendf(out, "ce-connectionstate: %.*s\r\n", STR_ARG(event->state));
+    webhook_write_hex(out, secrets, "ce-signature", "sha256=", event->session_id);
 }
 
 /* Each claim is an array of strings: a string stands for itself, anything else for its JSON. */

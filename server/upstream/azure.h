@@ -12,13 +12,12 @@ struct webhook_secrets;
 /* The value of WebHook-Request-Origin: a middleware that lists allowed endpoints must list this name. */
 #define AZURE_ORIGIN "carillon"
 
-/* Appends ce-specversion, ce-awpsversion, ce-hub, ce-source, ce-connectionid, ce-userid, ce-subprotocol, and, with
- * secrets, ce-signature: "sha256=" and HMAC-SHA256 of the connection id by each of them. */
-void azure_write_session(struct buf *out, struct str hub, const struct cloudevent_session *session,
-                         const struct webhook_secrets *secrets);
+/* Appends ce-specversion, ce-awpsversion, ce-hub, ce-source, ce-connectionid, ce-userid, ce-subprotocol. */
+void azure_write_session(struct buf *out, struct str hub, const struct cloudevent_session *session);
 
-/* Appends WebHook-Request-Origin, ce-type, ce-eventname, ce-id, ce-time, ce-connectionstate. */
-void azure_write(struct buf *out, const struct cloudevent *event);
+/* Appends WebHook-Request-Origin, ce-type, ce-eventname, ce-id, ce-time, ce-connectionstate, and, with secrets,
+ * ce-signature: "sha256=" and HMAC-SHA256 of the connection id by each of them. */
+void azure_write(struct buf *out, const struct cloudevent *event, struct webhook_secrets *secrets);
 
 /* Appends the body of the connect call: claims, query and headers, each value in an array, and the subprotocols. */
 void azure_write_connect(struct buf *out, struct json_value claims, const struct session_origin *origin);

@@ -29,7 +29,7 @@ static void write_event(struct buf *lines, const struct backend_call *call)
         event.state = buf_str(call->state);
     buf_append(lines, buf_str(call->lines));
     if (call->upstream->options.azure_hub.len)
-        azure_write(lines, &event);
+        azure_write(lines, &event, call->upstream->options.secrets);
     else
         cloudevent_write(lines, &event);
     if (call->joined > 1)
@@ -55,7 +55,7 @@ static enum err send_request(struct backend_call *call, struct error *error)
     else
         write_event(&lines, call);
     cloudevent_append_id(&id, &call->event);
-    if (options->secrets && !options->azure_hub.len)
+    if (!options->azure_hub.len)
         webhook_write(&lines, options->secrets, buf_str(&id), hub_wall_ms(call->hub) / 1000, buf_str(&call->body));
     size_t field_count;
     struct outbound_field *fields = request_lines_split(buf_str(&lines), &field_count);

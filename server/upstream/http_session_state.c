@@ -15,7 +15,6 @@ void http_session_write_lines(struct buf *out, const struct http_upstream_option
         .name_count = options->claim_count,
         .origin = origin,
         .azure_hub = options->azure_hub,
-        .secrets = options->secrets,
     };
     write_session_lines(out, &lines);
 }

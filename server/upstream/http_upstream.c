@@ -22,7 +22,7 @@ static void destroy(struct upstream *base)
 {
     struct http_upstream *upstream = CONTAINER_OF(base, struct http_upstream, base);
     outbound_target_unref(upstream->options.target);
-    webhook_secrets_destroy(upstream->options.secrets);
+    webhook_secrets_unref(upstream->options.secrets);
     idempotency_unref(upstream->options.idempotency);
     free(upstream->claims);
     free(upstream);

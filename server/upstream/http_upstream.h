@@ -29,7 +29,7 @@ struct http_upstream_options {
     struct str name;
     struct outbound *outbound;       /* borrowed for the upstream's life */
     struct outbound_target *target;  /* one reference; taken. Its fields are http_upstream_fields */
-    struct webhook_secrets *secrets; /* taken; NULL: requests are not signed */
+    struct webhook_secrets *secrets; /* one reference; taken. NULL: requests are not signed */
     struct idempotency *idempotency; /* one reference; taken. NULL: each message goes to the backend */
     struct str azure_hub;     /* requests are in the dialect of azure.h, for this hub; empty: they are CloudEvents */
     const struct str *claims; /* names of the claims that the backend gets */

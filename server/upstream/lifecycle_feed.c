@@ -242,9 +242,8 @@ static void post_batch(struct lifecycle_feed *feed)
     buf_append(&body, buf_str(&feed->batch->events));
     buf_append_char(&body, ']');
     buf_append_lit(&lines, "content-type: application/cloudevents-batch+json; charset=utf-8\r\n");
-    if (feed->settings.secrets)
-        webhook_write(&lines, feed->settings.secrets, str_from(id, (size_t)len),
-                      turn_wall_ms(feed->options.turn) / 1000, buf_str(&body));
+    webhook_write(&lines, feed->settings.secrets, str_from(id, (size_t)len), turn_wall_ms(feed->options.turn) / 1000,
+                  buf_str(&body));
     struct outbound_field *fields = request_lines_split(buf_str(&lines), &field_count);
     const struct outbound_request request = {
         .target = feed->settings.target,
@@ -279,7 +278,7 @@ struct lifecycle_feed *lifecycle_feed_create(const struct lifecycle_feed_options
 static void turn_off(struct lifecycle_feed *feed)
 {
     forget_batch(feed);
-    webhook_secrets_destroy(feed->settings.secrets);
+    webhook_secrets_unref(feed->settings.secrets);
     outbound_target_unref(feed->settings.target);
     feed->settings = (struct lifecycle_feed_settings){0};
     feed->on = false;

@@ -45,7 +45,7 @@ void write_session_lines(struct buf *out, const struct session_lines *lines)
     }
     buf_clear(out);
     if (lines->azure_hub.len)
-        azure_write_session(out, lines->azure_hub, &told, lines->secrets);
+        azure_write_session(out, lines->azure_hub, &told);
     else
         cloudevent_write_session(out, &told);
     if (origin)

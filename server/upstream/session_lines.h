@@ -6,17 +6,14 @@
 #include "common/token/claims.h"
 #include "server/core/session_origin.h"
 
-struct webhook_secrets;
-
 /* All borrowed. */
 struct session_lines {
     struct str uuid;
     const struct claims *claims;
     const struct str *names; /* of the claims that the backend gets */
     size_t name_count;
-    const struct session_origin *origin;   /* NULL: none */
-    struct str azure_hub;                  /* empty: CloudEvents (cloudevents.h), otherwise azure.h */
-    const struct webhook_secrets *secrets; /* only for azure.h; NULL: none */
+    const struct session_origin *origin; /* NULL: none */
+    struct str azure_hub;                /* empty: CloudEvents (cloudevents.h), otherwise azure.h */
 };
 
 /* Appends the values as a JSON object of strings. */

@@ -53,8 +53,7 @@ static void write_lines(struct buf *out, const struct ws_session *state)
         traceparent_make(out);
     buf_append_lit(out, "\r\n");
     cloudevent_append_id(&id, &event);
-    if (options->secrets)
-        webhook_write(out, options->secrets, buf_str(&id), event.wall_ms / 1000, STR(""));
+    webhook_write(out, options->secrets, buf_str(&id), event.wall_ms / 1000, STR(""));
     buf_fini(&id);
 }
 

@@ -69,7 +69,7 @@ static void destroy(struct upstream *base)
 {
     struct ws_upstream *upstream = CONTAINER_OF(base, struct ws_upstream, base);
     ws_target_unref(upstream->options.target);
-    webhook_secrets_destroy(upstream->options.secrets);
+    webhook_secrets_unref(upstream->options.secrets);
     free(upstream->claims);
     free(upstream);
 }

@@ -32,7 +32,7 @@ struct ws_target;
 struct ws_upstream_options {
     struct str name;
     struct ws_target *target;        /* one reference; taken */
-    struct webhook_secrets *secrets; /* taken; NULL: the upgrade request is not signed */
+    struct webhook_secrets *secrets; /* one reference; taken. NULL: nothing is signed */
     const struct str *claims;        /* names of the claims that the backend gets */
     size_t claim_count;
     size_t waiting_bytes;  /* of a session's messages that the backend has yet to take */

@@ -53,11 +53,14 @@ def echo(call):
     call.answer(200, {"headers": {"correlationId": call.json()["headers"]["correlationId"]}, "payload": "ok"})
 
 
-def is_signed(call):
-    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+def signature(call, secret):
+    key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
     text = f"{call.headers['webhook-id']}.{call.headers['webhook-timestamp']}.".encode() + call.body
-    expected = "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
-    return hmac.compare_digest(expected, call.headers["webhook-signature"])
+    return "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
+
+
+def is_signed(call):
+    return hmac.compare_digest(signature(call, SECRET), call.headers["webhook-signature"])
 
 
 def test_a_message_and_its_answer(begin):
@@ -310,6 +313,48 @@ def test_a_reload_brings_another_backend(begin):
         before.send_text(message("c-2"))
         assert before.receive()["payload"] == "ok"
         assert len(second.calls) == 1 and len(first.calls) == 1
+
+
+ROTATION = [["first secret of 32 bytes, a test"], ["first secret of 32 bytes, a test", SECRET], [SECRET], []]
+
+
+def test_an_open_session_signs_by_new_secrets(begin):
+    node, backend = begin(echo, upstream={"secret": ROTATION[0]})
+    with connect(node) as client:
+        for n, secrets in enumerate(ROTATION):
+            if n:
+                node.reload({"endpoints": [endpoint()], "upstreams": {"ai": {"url": backend.url, "secret": secrets}}})
+            client.send_text(message(f"c-{n}"))
+            client.receive()
+            call = backend.calls[n]
+            assert call.headers.get("webhook-signature", "").split() == [signature(call, one) for one in secrets]
+
+
+def test_a_refused_reload_leaves_secrets_as_they_were(begin):
+    node, backend = begin(echo)
+    with connect(node) as client:
+        node.reload({"endpoints": [endpoint()], "upstreams": {"ai": {"url": backend.url, "secret": ROTATION[0]},
+                                                             "other": {"url": "https://127.0.0.1/", "tls_ca": "/no/such/file"}}})
+        assert "reload: refused" in node.log()
+        client.send_text(message("c-1"))
+        client.receive()
+    assert is_signed(backend.calls[0])
+
+
+def test_an_open_session_of_azure_signs_by_new_secrets(begin):
+    def answer(call):
+        call.answer(200, WebHook_Allowed_Origin="*") if call.method == "OPTIONS" else call.answer(200, b"x", "text/plain")
+
+    azure = {"dialect": "azure", "hub": "chat"}
+    node, backend = begin(answer, upstream={**azure, "secret": ROTATION[1]})
+    with connect(node) as client:
+        client.send_text("{}")
+        client.receive_text()
+        node.reload({"endpoints": [endpoint()], "upstreams": {"ai": {**azure, "url": backend.url, "secret": ROTATION[2]}}})
+        client.send_text("{}")
+        client.receive_text()
+    first, second = (call.headers["ce-signature"].split(",") for call in backend.of_type("azure.webpubsub.user.message"))
+    assert len(first) == 2 and second == [first[1]]
 
 
 def test_idempotency_keys(begin):

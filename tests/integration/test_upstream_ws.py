@@ -258,6 +258,25 @@ def test_a_backend_that_comes_back_is_used_again(begin):
         assert client.receive_text() == b"now"
 
 
+def test_an_open_session_signs_by_a_new_secret(begin):
+    node, backend = begin(lambda one: one.refuse(503), upstream={"secret": ["0123456789abcdef"]})
+    asked = []
+
+    def serve(one):
+        asked.append(one.accept().headers)
+        return one.echo()
+
+    with connect(node) as client:
+        client.send_text('{"id":1}')
+        assert client.receive()["error"]["code"] == "unavailable"
+        backend.serve = serve
+        node.reload({"endpoints": [endpoint()], "upstreams": {"stt": {"url": backend.url, "secret": ["fedcba9876543210"]}}})
+        client.send_text("now")
+        assert client.receive_text() == b"now"
+    text = f"{asked[0]['webhook-id']}.{asked[0]['webhook-timestamp']}.".encode()
+    assert asked[0]["webhook-signature"] == "v1," + base64.b64encode(hmac.digest(b"fedcba9876543210", text, "sha256")).decode()
+
+
 def test_the_breaker(begin):
     node, backend = begin(lambda one: one.refuse(503), upstream={"breaker": {"failures": 2, "pause": "3s"}})
     with connect(node) as client:

@@ -33,7 +33,7 @@ static void signs(const char *secret, const char *expected)
     webhook_write(&out, secrets, STR(VECTOR_ID), VECTOR_TIME, STR(VECTOR_BODY));
     assert_string_equal(buf_cstr(&out), expected);
     buf_fini(&out);
-    webhook_secrets_destroy(secrets);
+    webhook_secrets_unref(secrets);
 }
 
 static void test_the_signature_of_the_specification(void **state)
@@ -67,7 +67,7 @@ static void test_bad_secrets(void **state)
     refuses("whsec_", base64);
     refuses("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa*w", base64);
     refuses("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwa", base64);
-    refuses("0123456789abcdef\n0123456789abcdef\n0123456789abcdef", "expected 1 to 2 secrets, found 3");
+    refuses("0123456789abcdef\n0123456789abcdef\n0123456789abcdef", "expected at most 2 secrets, found 3");
     char long_secret[WEBHOOK_SECRET_MAX + 3];
     memset(long_secret, 'a', sizeof long_secret);
     long_secret[WEBHOOK_SECRET_MAX + 1] = '\0';
@@ -79,25 +79,54 @@ static void test_base64_with_and_without_padding(void **state)
     struct buf one = {0}, other = {0};
     struct webhook_secrets *padded = parsed("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA==");
     struct webhook_secrets *bare = parsed("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA");
-    webhook_append_hex(&one, padded, STR("sha256="), STR("x"));
-    webhook_append_hex(&other, bare, STR("sha256="), STR("x"));
+    webhook_write_hex(&one, padded, "n", "sha256=", STR("x"));
+    webhook_write_hex(&other, bare, "n", "sha256=", STR("x"));
     assert_string_equal(buf_cstr(&one), buf_cstr(&other));
-    assert_int_equal(one.len, 7 + 64);
+    assert_int_equal(one.len, strlen("n: sha256=\r\n") + 64);
     buf_fini(&one);
     buf_fini(&other);
-    webhook_secrets_destroy(padded);
-    webhook_secrets_destroy(bare);
+    webhook_secrets_unref(padded);
+    webhook_secrets_unref(bare);
 }
 
 static void test_hexadecimal(void **state)
 {
     struct webhook_secrets *secrets = parsed("0123456789abcdef0123456789abcdef\nfedcba9876543210");
     struct buf out = {0};
-    webhook_append_hex(&out, secrets, STR("sha256="), STR("connection"));
-    assert_string_equal(buf_cstr(&out), "sha256=5963d4d03ead8d9c771b838b44296f24661bb008fe37742525c7907ae0b3adcd,"
-                                        "sha256=a36641556486273082585699899f2f75a10dd6aac68ef5a89964e828cc18c588");
+    webhook_write_hex(&out, secrets, "name", "sha256=", STR("connection"));
+    assert_string_equal(buf_cstr(&out), "name: sha256=5963d4d03ead8d9c771b838b44296f24661bb008fe37742525c7907ae0b3adcd,"
+                                        "sha256=a36641556486273082585699899f2f75a10dd6aac68ef5a89964e828cc18c588\r\n");
     buf_fini(&out);
-    webhook_secrets_destroy(secrets);
+    webhook_secrets_unref(secrets);
+}
+
+static void test_secrets_are_replaced(void **state)
+{
+    struct webhook_secrets *old = parsed("0123456789abcdef0123456789abcdef"), *fresh = parsed(VECTOR_SECRET), *none;
+    struct buf before = {0}, after = {0};
+    struct error error;
+    assert_int_equal(webhook_secrets_create(NULL, 0, &none, &error), ERR_NONE);
+    webhook_write(&before, none, STR("id"), 7, STR("x"));
+    webhook_write_hex(&before, none, "n", "p", STR("x"));
+    webhook_write(&before, NULL, STR("id"), 7, STR("x"));
+    webhook_write_hex(&before, NULL, "n", "p", STR("x"));
+    assert_int_equal(before.len, 0);
+
+    struct webhook_secrets *used = webhook_secrets_ref(old);
+    webhook_secrets_replace(old, fresh);
+    webhook_secrets_unref(old);
+    webhook_write(&before, fresh, STR("id"), 7, STR("x"));
+    webhook_secrets_unref(fresh);
+    webhook_write(&after, used, STR("id"), 7, STR("x"));
+    assert_string_equal(buf_cstr(&after), buf_cstr(&before));
+    webhook_secrets_replace(used, none);
+    webhook_secrets_unref(none);
+    buf_clear(&after);
+    webhook_write(&after, used, STR("id"), 7, STR("x"));
+    assert_int_equal(after.len, 0);
+    webhook_secrets_unref(used);
+    buf_fini(&before);
+    buf_fini(&after);
 }
 
 int main(void)
@@ -108,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_bad_secrets),
         cmocka_unit_test(test_base64_with_and_without_padding),
         cmocka_unit_test(test_hexadecimal),
+        cmocka_unit_test(test_secrets_are_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
