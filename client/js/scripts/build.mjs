@@ -10,7 +10,7 @@ import { apiPage } from "./api-page.mjs";
 import { internalNames } from "./internal.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const ENTRIES = ["index", "managed", "tabs"];
+const ENTRIES = ["index", "managed", "tabs", "node"];
 const review = process.argv.includes("--accept"); // writes the report of the public types, in place of comparing it
 
 rmSync(path.join(root, "dist"), { recursive: true, force: true });
@@ -72,7 +72,7 @@ else if (readFileSync(seen, "utf8") !== readFileSync(now, "utf8")) {
 
 const faults = apiPage(
   path.join(root, "../../docs/api-javascript.md"),
-  [...ENTRIES.map((name) => [`@carillon/client${{ index: "", managed: "/socket", tabs: "/tabs" }[name]}`, path.join(root, `dist/${name}.d.ts`)]), ["@carillon/react", now]],
+  [...ENTRIES.map((name) => [`@carillon/client${{ index: "", managed: "/socket", tabs: "/tabs", node: "/node" }[name]}`, path.join(root, `dist/${name}.d.ts`)]), ["@carillon/react", now]],
   review,
 );
 faults.forEach((fault) => console.error(fault));

@@ -2,6 +2,7 @@
 // declares as a member stays as it is only where it also is one of
 // - the public types, which are rolled up in dist/ before,
 // - what goes over a line: all of that is in src/protocol.ts,
+// - what Node and the package `ws` declare: all of that is in src/node.ts,
 // - the platform, as far as src/ uses it: a member that TypeScript's own libraries declare.
 import path from "node:path";
 import ts from "typescript";
@@ -47,7 +48,7 @@ export function internalNames(root, publicTypes) {
   const isOwn = ({ fileName }) => fileNames.includes(fileName);
   const files = program.getSourceFiles();
   const own = files.filter(isOwn);
-  const isKept = ({ fileName }) => publicTypes.includes(fileName) || path.basename(fileName) === "protocol.ts";
+  const isKept = ({ fileName }) => publicTypes.includes(fileName) || ["protocol.ts", "node.ts"].includes(path.basename(fileName));
   const kept = new Set([...membersOf(files.filter(isKept)), ...usesOf(own, checker, isOwn)]);
   return [...membersOf(own)].filter((name) => !kept.has(name));
 }

@@ -4,9 +4,9 @@ export interface Ending {
   code: number;
   /** The server's word, such as `token_expired`. Empty if there is none. */
   reason: string;
-  /** HTTP status of a refused upgrade. Only programs see it, browsers do not. */
+  /** HTTP status of a refused upgrade. `nodeWebSocket` of `@carillon/client/node` tells it, and the package `ws`. Browsers do not. */
   status?: number | undefined;
-  /** The server's word for how long to wait (`Retry-After`). */
+  /** The server's word for how long to wait (`Retry-After`). Of a refused upgrade `nodeWebSocket` tells it. */
   retryAfterMs?: number | undefined;
 }
 
@@ -19,8 +19,9 @@ export interface Ending {
 export type Verdict = "final" | "refused" | "retry";
 
 export function judge(ending: Ending): Verdict {
+  // An HTTP status without a word is a proxy's, which may know better after its deploy.
   const words = `${ending.code}:${ending.status}:${ending.reason}`;
-  if (/^100[2379]|:4(?!01|08|09|29)..:|:(scope_missing|bad_messages|(origin|channel|backend)_denied)$/.test(words)) return "final";
+  if (/^100[2379]|:4(?!01|08|09|29)..:.|:(scope_missing|bad_messages|(origin|channel|backend)_denied)$/.test(words)) return "final";
   // A backend's `disconnected` and a ticket in use say nothing about the credential.
   return /^(1008|4001):\w*:(?!disconnected$)|:401:|:(token|ticket)_(?!held$)/.test(words) ? "refused" : "retry";
 }

@@ -18,9 +18,9 @@ export interface Change {
   code?: number;
   /** Why, in a word: the server's, or one of `offline`, `silent`, `timeout`, `moving`, `no_credential`, `invalid_target`, `closed`, `signed_out`. */
   reason?: string;
-  /** HTTP status of a refused upgrade. Programs with the package `ws` see it, browsers do not. */
+  /** HTTP status of a refused upgrade. `nodeWebSocket` of `@carillon/client/node` tells it, and the package `ws`. Browsers do not. */
   status?: number | undefined;
-  /** The server's word for how long to wait (`Retry-After`). */
+  /** The server's word for how long to wait (`Retry-After`). Of a refused upgrade `nodeWebSocket` tells it. */
   retryAfterMs?: number | undefined;
   /** Of `reconnecting`: the number of the attempt, from 1, and how long it waits. */
   attempt?: number;

@@ -10,16 +10,14 @@ export interface SocketListener {
 
 /** Opens a socket. Throws where the address is none. */
 export function dial(env: Env, address: [url: string, protocols?: string[]], onEnd: (ending: Ending) => void, handlers: SocketListener): SocketLike {
-  let status: number | undefined;
+  let message: string | undefined;
   try {
     return Object.assign(new env.WebSocket(...address), {
       binaryType: "arraybuffer",
       ...handlers,
-      // The package `ws` tells the status of a refused upgrade in its message alone.
-      onerror(event: { message?: string }) {
-        status = +/ \d{3}$/.exec(event.message!)! || undefined;
-      },
-      onclose: ({ code, reason }: CloseEvent) => onEnd({ code, reason, status }),
+      onerror: (event: { message?: string }) => (message = event.message),
+      // `@carillon/client/node` tells all of a refused upgrade. The package `ws` alone tells the status, at the end of its message.
+      onclose: ({ code, reason, status = +/ \d..$/.exec(message!)! || undefined, retryAfterMs }: Ending) => onEnd({ code, reason, status, retryAfterMs }),
     });
   } catch (error) {
     throw new CarillonError("invalid_target", `${error}`);

@@ -33,7 +33,10 @@ export interface NetworkSource {
 
 /** All that this package takes from its surroundings. Each member has a default: the global of that name. */
 export interface Env {
-  /** Needed where there is no global WebSocket, as in Node 20: `new Carillon({ env: { WebSocket } })` with the one of `ws`. */
+  /**
+   * Needed where there is no global WebSocket, as in Node 20. In Node give that of the package `ws`, by `nodeWebSocket` of
+   * `@carillon/client/node`: it sees why the server refuses a connection, as no global WebSocket does.
+   */
   WebSocket: SocketConstructor;
   /** For tickets. */
   fetch: typeof fetch;

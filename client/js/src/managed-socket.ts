@@ -1,4 +1,4 @@
-import { backoff, judge } from "./backoff.js";
+import { backoff, judge, type Ending } from "./backoff.js";
 import { ASK_TIMEOUT_MS, CONNECT_TIMEOUT_MS, REFUSED_MAX, SETTLED_MS, type Change, type ConnectionState, type CredentialRequest } from "./connection.js";
 import { dial, hangUp } from "./dial.js";
 import { createEmitter } from "./emitter.js";
@@ -48,7 +48,7 @@ export const connectSocket = (
     },
     send: (data) => socket.isOpen && (line!.send(data), true),
     sendJson: (value) => socket.send(JSON.stringify(value)),
-    close: () => end(1000, "closed", "final"),
+    close: () => end({ code: 1000, reason: "closed" }, "final"),
     destroy() {
       socket.close();
       onMessage.removeAll();
@@ -70,7 +70,7 @@ export const connectSocket = (
   }
 
   /** Runs in place of what was to run before. */
-  function after(ms: number, run = () => end(1006, "timeout")): void {
+  function after(ms: number, run = () => end({ code: 1006, reason: "timeout" })): void {
     (0, env.clearTimeout)(timer);
     timer = (0, env.setTimeout)(run, ms);
   }
@@ -90,7 +90,7 @@ export const connectSocket = (
           refused = [...refused, address].slice(-REFUSED_MAX);
           refusal = { why: "refused", refusal: ending };
         }
-        end(ending.code, ending.reason, verdict);
+        end(ending, verdict);
       }, {
         onmessage: onMessage.emit,
         onopen() {
@@ -102,7 +102,7 @@ export const connectSocket = (
     } catch (error) {
       if (signal.aborted) return;
       onError.emit(error);
-      end(1006, finalReason(error as Thrown) || "no_credential", "", error as Thrown);
+      end({ code: 1006, reason: finalReason(error as Thrown) || "no_credential" }, "", error as Thrown);
     }
   }
 
@@ -113,20 +113,20 @@ export const connectSocket = (
   }
 
   /** The end of an attempt or of an open socket. */
-  function end(code: number, reason: string, verdict?: string, error?: Thrown): void {
+  function end(ending: Ending, verdict?: string, error?: Thrown): void {
     if (!sockets.has(socket)) return;
     halt();
     if (verdict === "final" || finalReason(error) || (attempt && attempt === (options.maxReconnectAttempts ?? 10))) {
       sockets.delete(socket);
       stopWatching();
-      become("closing", { code, reason });
-      become("closed", { code, reason });
-      return ended(error ?? new CarillonError("closed", "closed", { reason }));
+      become("closing", ending);
+      become("closed", ending);
+      return ended(error ?? new CarillonError("closed", "closed", { reason: ending.reason }));
     }
     // The first ticket that is refused may have been too old: another one is tried at once.
-    const retryInMs = !attempt++ && verdict === "refused" ? 0 : (error?.retryAfterMs ?? backoff(attempt, options.reconnectDelay ?? 1000, options.maxReconnectDelay ?? 20_000, env.random()));
+    const retryInMs = !attempt++ && verdict === "refused" ? 0 : ((error ?? ending).retryAfterMs ?? backoff(attempt, options.reconnectDelay ?? 1000, options.maxReconnectDelay ?? 20_000, env.random()));
     after(retryInMs, begin);
-    become("reconnecting", { code, reason, attempt, retryInMs });
+    become("reconnecting", { ...ending, attempt, retryInMs });
   }
 
   function look(): void {

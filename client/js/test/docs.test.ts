@@ -37,8 +37,10 @@ function programOf(all: [name: string, code: string][]) {
     paths: {
       "@carillon/client": [path.join(root, "dist/index.d.ts")],
       "@carillon/client/tabs": [path.join(root, "dist/tabs.d.ts")],
+      "@carillon/client/node": [path.join(root, "dist/node.d.ts")],
       "@carillon/react": [path.join(root, "../react/dist/index.d.ts")],
       "react-dom/client": [path.join(root, "node_modules/@types/react-dom/client.d.ts")],
+      ws: [path.join(root, "node_modules/@types/ws/index.d.ts")],
       react: [path.join(root, "node_modules/@types/react/index.d.ts")],
       "react/jsx-runtime": [path.join(root, "node_modules/@types/react/jsx-runtime.d.ts")],
     },

@@ -19,6 +19,7 @@ const SOURCE = `
 import { Carillon, CarillonError, Unauthorized, storageStore, type BuiltInEvents, type Channel, type ErrorDetails } from "@carillon/client";
 import { createSockets, type ManagedSocket } from "@carillon/client/socket";
 import { tabs } from "@carillon/client/tabs";
+import { nodeWebSocket, type WsConstructor } from "@carillon/client/node";
 import { CarillonProvider, useChannel, useEvents, usePresence, useConnection } from "@carillon/react";
 
 type Events = BuiltInEvents & { "app.thing": { n: number } };
@@ -40,6 +41,8 @@ export function App() {
   useChannel<Events, "app.thing">(null, "app.thing", ({ data }) => data.n + total + state.length + usePresence("room:1").length);
   return CarillonProvider({ client, children: null });
 }
+declare const ws: WsConstructor;
+export const program = new Carillon({ url: "https://x", getToken: () => "t", env: { WebSocket: nodeWebSocket(ws) } });
 export { Unauthorized, storageStore };
 `;
 
@@ -70,17 +73,17 @@ describe("the packages, installed in a fresh project", () => {
   });
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
-  const CHECK = `const names = [Object.keys(client), Object.keys(socket), Object.keys(tabs), Object.keys(react)].map((all) => all.filter((name) => name !== "default").length);
+  const CHECK = `const names = [client, socket, tabs, node, react].map((all) => Object.keys(all)).map((all) => all.filter((name) => name !== "default").length);
     console.log(JSON.stringify([...names, new client.Carillon({ url: "https://x", getToken: () => "t" }).state]));`;
 
   test("are imported by ES modules", async () => {
-    const imports = `const [client, socket, tabs, react] = await Promise.all(["client", "client/socket", "client/tabs", "react"].map((name) => import("@carillon/" + name)));`;
-    expect(await run(process.execPath, "--input-type=module", "-e", imports + CHECK)).toBe('[5,3,1,6,"idle"]\n');
+    const imports = `const [client, socket, tabs, node, react] = await Promise.all(["client", "client/socket", "client/tabs", "client/node", "react"].map((name) => import("@carillon/" + name)));`;
+    expect(await run(process.execPath, "--input-type=module", "-e", imports + CHECK)).toBe('[5,3,1,1,6,"idle"]\n');
   });
 
   test("are required by CommonJS modules", async () => {
-    const requires = `const [client, socket, tabs, react] = ["client", "client/socket", "client/tabs", "react"].map((name) => require("@carillon/" + name));`;
-    expect(await run(process.execPath, "--input-type=commonjs", "-e", requires + CHECK)).toBe('[5,3,1,6,"idle"]\n');
+    const requires = `const [client, socket, tabs, node, react] = ["client", "client/socket", "client/tabs", "client/node", "react"].map((name) => require("@carillon/" + name));`;
+    expect(await run(process.execPath, "--input-type=commonjs", "-e", requires + CHECK)).toBe('[5,3,1,1,6,"idle"]\n');
   });
 
   test.each([

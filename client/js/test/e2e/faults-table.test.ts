@@ -117,6 +117,7 @@ async function check(of: Case, does: string): Promise<void> {
     await until(() => of.client.state === "open" && of.room.state === "live", "it is back");
     expect(of.whys()).not.toContain("refused");
   }
+  if (does.includes("waits for that second")) expect(of.lost).toMatchObject({ reason: "draining", status: 503, retryAfterMs: 1000, retryInMs: 1000 });
   if (does.includes("**asks for a token**")) {
     await until(() => of.whys().includes("refused"), "it asks for another token");
     await until(() => of.client.state === "open" && of.room.state === "live", "it is back");

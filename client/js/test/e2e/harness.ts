@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { chromium, type Browser, type BrowserContext } from "playwright-core";
 import { WebSocket } from "ws";
 import { Carillon, type CarillonOptions, type Env } from "../../dist/index.js";
+import { nodeWebSocket } from "../../dist/node.js";
 
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
 export const BINARY = process.env.CARILLON_BIN ?? path.join(root, "build/dev/carillon");
@@ -110,7 +111,7 @@ export async function startNode(config: object = {}): Promise<Node> {
 }
 
 export type Events = { "app.thing": { n: number; at?: number } };
-export const env: Partial<Env> = { WebSocket: WebSocket as unknown as Env["WebSocket"] };
+export const env: Partial<Env> = { WebSocket: nodeWebSocket(WebSocket) };
 
 export function createClient(url: string, more: Partial<CarillonOptions> = {}): Carillon<Events> {
   return new Carillon<Events>({ url, getToken: () => token(), reconnectDelay: 100, env, ...more });

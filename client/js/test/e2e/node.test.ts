@@ -180,6 +180,23 @@ describe.skipIf(!hasBinary)("against a server, in Node", () => {
     expect(asked).toEqual([["connect", undefined], ["refused", 401], ["refused", "token_revoked"]]);
   });
 
+  test("a refused upgrade has its reason: a missing scope ends the client, a revoked token is replaced", async () => {
+    const server = await node({ endpoints: [{ path: "/ws", require_scopes: ["chat"] }] });
+    const one = client(server.url, { getToken: () => token("ada", 600, { scope: "other" }) });
+    const last = () => new Promise((resolve) => one.onStateChange.subscribe((state, change) => state === "closed" && resolve(change)));
+    const ended = last();
+    one.connect();
+    expect(await ended).toMatchObject({ code: 1006, reason: "scope_missing", status: 403 });
+
+    const other = await node();
+    await other.api("revoke", { jti: "first" });
+    const refusals: unknown[] = [];
+    const two = client(other.url, { getToken: ({ refusal }) => (refusals.push(refusal), token("ada", 600, refusals.length === 1 ? { jti: "first" } : {})) });
+    two.connect();
+    await until(() => two.state === "open", "open");
+    expect(refusals).toEqual([undefined, { code: 1006, reason: "token_revoked", status: 401 }]);
+  });
+
   test("a user who is signed out is not connected again", async () => {
     const server = await node();
     let signedOut = false;

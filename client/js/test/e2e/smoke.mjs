@@ -1,9 +1,10 @@
 // A program for any runtime: URL and TOKEN are in the environment. It ends by itself once it has signed out.
 import { Carillon } from "../../dist/index.js";
 import { createSockets } from "../../dist/managed.js";
+import { nodeWebSocket } from "../../dist/node.js";
 
 const { URL: url, TOKEN: token } = globalThis.Deno ? globalThis.Deno.env.toObject() : process.env;
-const env = globalThis.WebSocket ? {} : { WebSocket: (await import("ws")).WebSocket };
+const env = globalThis.WebSocket ? {} : { WebSocket: nodeWebSocket((await import("ws")).WebSocket) };
 const client = new Carillon({ url, getToken: () => token, reconnectDelay: 100, env });
 const told = [];
 client.onStateChange.subscribe((state) => told.push(state));

@@ -27,7 +27,7 @@ class Ending:
     code: int
     """Close code of RFC 6455. 1006: the line broke, or the connection never opened."""
     reason: str = ""
-    """The server's word, such as `token_expired`. Empty if there is none."""
+    """The server's word, such as `token_expired`. Empty if there is none, as in the answer of a proxy."""
     status: int = 0
     """HTTP status of a refused upgrade. 0 if there is none."""
     retry_after: float | None = None
@@ -38,7 +38,8 @@ def judge(ending: Ending) -> Verdict:
     code, reason, status = ending.code, ending.reason, ending.status
     if status == 401:
         return "refused"
-    if 400 <= status < 500 and status not in RETRIED_STATUSES:
+    # Without a reason it is the answer of a proxy, which may know better after its deploy.
+    if 400 <= status < 500 and status not in RETRIED_STATUSES and reason:
         return "final"
     if reason in FINAL_REASONS or code in FINAL_CODES:
         return "final"

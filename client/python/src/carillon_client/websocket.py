@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import ssl as tls
 from typing import Any, Protocol
 
@@ -12,6 +13,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketE
 from .backoff import Ending
 
 CLOSE_TIMEOUT = 3.0
+WORD = re.compile("[a-z][a-z_]*")
+# What a JSON body of the server says at least, where the body itself cannot be read.
+CODES = {400: "invalid_request", 403: "forbidden", 404: "not_found", 426: "invalid_request"}
 
 
 class Line(Protocol):
@@ -95,10 +99,20 @@ def _refusal_of(refused: InvalidHandshake) -> Ending:
     """The HTTP answer in place of an upgrade. Versions before 13 do not give its body, which has the reason."""
     answer: Any = getattr(refused, "response", refused)
     status = getattr(answer, "status_code", 0)
-    reason = ""
+    headers = getattr(answer, "headers", {})
+    if hasattr(answer, "body"):
+        reason = _reason_of(answer.body)
+    else:
+        reason = CODES.get(status, "") if headers.get("Content-Type") == "application/json" else ""
+    after = headers.get("Retry-After", "")
+    return Ending(1006, reason, status, float(after) or None if after.isdecimal() else None)
+
+
+def _reason_of(body: bytes | None) -> str:
+    """The word of Carillon's body: the reason, or else the error's code. Empty: the body is that of somebody else."""
     try:
-        reason = json.loads(getattr(answer, "body", None) or b"{}")["error"]["reason"]
-    except (ValueError, LookupError, TypeError):
-        pass
-    after = getattr(answer, "headers", {}).get("Retry-After", "")
-    return Ending(1006, reason, status, float(after) if after.isdecimal() else None)
+        error = json.loads(body or b"")["error"]
+        words = (error["code"], error.get("reason", error["code"]))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+    return words[1] if all(isinstance(word, str) and WORD.fullmatch(word) for word in words) else ""
