@@ -260,10 +260,10 @@ def test_refusals_are_counted(node):
 
 
 @pytest.mark.parametrize("path, says", [
-    ("sessions?usr=ada", '"usr" is no query parameter of this route; it takes user, limit, after'),
+    ("sessions?usr=ada", '"usr" is no query parameter of this route; it takes limit, after, user'),
     ("sessions?user=", "user: expected a text that is not empty"),
     ("sessions?limit=1&us%65=ada", "is no query parameter"),
-    ("channels?user=ada", "it takes prefix, limit, after"),
+    ("channels?user=ada", "it takes limit, after, prefix"),
     ("channels/room/history?since=1", "it takes since_offset, since_epoch, before_offset, before_epoch, limit"),
     ("channels/room/presence?user=ada", "it takes limit, after"),
 ])
