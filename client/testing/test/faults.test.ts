@@ -106,6 +106,7 @@ const CHECKS: [RegExp, (world: World, match: RegExpExecArray) => Promise<unknown
   }],
   [/^waits$/, (w) => w.live()],
   [/waits for 500 ms/, (w) => expect(w.openedMs - w.began).toBeGreaterThanOrEqual(490)],
+  [/waits for that second/, (w) => expect(w.openedMs - w.began).toBeGreaterThanOrEqual(990)],
   [/^waits$/, (w) => expect(w.openedMs - w.began).toBeGreaterThanOrEqual(990)],
   [/gives up after 10 s/, (w) => expect(w.openedMs - w.began).toBeGreaterThanOrEqual(9_900)],
   [/hears nothing for 3 s/, (w) => expect(w.openedMs - w.began).toBeGreaterThanOrEqual(3_000)],

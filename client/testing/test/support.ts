@@ -5,6 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 import type { Env } from "@carillon/client";
+import { nodeWebSocket } from "../../js/dist/node.js";
 import type { CarillonServer } from "../dist/index.js";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -12,7 +13,7 @@ const repository = path.join(root, "../..");
 export const BINARY = process.env.CARILLON_BIN ?? path.join(repository, "build/dev/carillon");
 process.env.CARILLON_BIN = BINARY;
 export const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) => existsSync(file));
-export const env: Partial<Env> = { WebSocket: WebSocket as unknown as Env["WebSocket"] };
+export const env: Partial<Env> = { WebSocket: nodeWebSocket(WebSocket) };
 
 /** How long a condition may take, on a busy machine too. A test that waits longer waits in vain. */
 export const PATIENCE_MS = 60_000;
