@@ -8,6 +8,7 @@
 #include "common/json/json_pointer.h"
 #include "common/json/json_template.h"
 #include "common/protocol/channel_name.h"
+#include "common/protocol/passed_header.h"
 #include "common/protocol/reason.h"
 #include "server/broker/redis/client/redis_url.h"
 
@@ -110,23 +111,13 @@ enum err check_subprotocol(struct str text, struct error *error)
 
 enum err check_client_header(struct str text, struct error *error)
 {
-    static const char *const never[] = {"ce-", "webhook-", "sec-", "proxy-", "content-", "carillon-"};
-    static const char *const names[] = {"authorization", "cookie",    "host",    "connection",
-                                        "upgrade",       "te",        "trailer", "transfer-encoding",
-                                        "expect",        "keep-alive"};
     char quoted[ERROR_QUOTE_LEN];
-    bool good = is_token(text);
-    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
-        size_t len = strlen(never[i]);
-        good = good && !(text.len >= len && str_eq_nocase(str_from(text.ptr, len), str_from_cstr(never[i])));
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        good = good && !str_eq_nocase(text, str_from_cstr(names[i]));
-    if (good)
+    if (passed_header_is_good(text))
         return ERR_NONE;
     return error_set(error, ERR_INVALID_REQUEST,
-                     "found %s, expected the name of a header that may be handed on: not Authorization, Cookie, those "
-                     "of the connection, and not ce-, webhook-, sec-, proxy-, content-, carillon-",
+                     "found %s, expected the name of a header that may be handed on: not Authorization, Cookie, "
+                     "Accept-Encoding, traceparent, those of the connection, and not ce-, webhook-, sec-, proxy-, "
+                     "content-, carillon-",
                      error_quote(text, quoted));
 }
 

@@ -4,7 +4,6 @@
 #include "common/base/clock.h"
 #include "common/base/percent.h"
 #include "common/base/random.h"
-#include "common/protocol/http_field.h"
 #include "common/token/base64url.h"
 
 static const char hex_digits[] = "0123456789ABCDEF";
@@ -158,28 +157,6 @@ void cloudevent_pick(struct buf *out, struct json_value object, const struct str
 }
 
 /* --- other headers ----------------------------------------------------------------------------------------------- */
-
-bool cloudevent_may_pass(struct str name)
-{
-    static const char *const families[] = {"ce-", "webhook-", "content-", "sec-", "proxy-", "carillon-"};
-    static const char *const others[] = {"authorization", "cookie", "host",    "connection", "upgrade",
-                                         "keep-alive",    "te",     "trailer", "expect",     "transfer-encoding",
-                                         "http2-settings"};
-    if (name.len == 0)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if (!http_is_token_char(name.ptr[i]))
-            return false;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        struct str family = str_from_cstr(families[i]);
-        if (name.len >= family.len && str_eq_nocase(str_from(name.ptr, family.len), family))
-            return false;
-    }
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (str_eq_nocase(name, str_from_cstr(others[i])))
-            return false;
-    return true;
-}
 
 void cloudevent_append_printable(struct buf *out, struct str value)
 {

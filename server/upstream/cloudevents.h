@@ -60,10 +60,6 @@ void cloudevent_pick(struct buf *out, struct json_value object, const struct str
 
 /* --- other headers ----------------------------------------------------------------------------------------------- */
 
-/* May a header of the client with this name be passed on? Never: those that Carillon or HTTP itself writes (ce-,
- * webhook-, content-, sec-, proxy-, hop by hop), and those with secrets (authorization, cookie). */
-bool cloudevent_may_pass(struct str name);
-
 /* Appends the value. Its bytes outside of printable ASCII are percent-encoded; a '%' stays. */
 void cloudevent_append_printable(struct buf *out, struct str value);
 /* Appends one header with such a value. */

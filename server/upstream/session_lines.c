@@ -1,6 +1,7 @@
 /* session_lines.c - see session_lines.h. */
 #include "server/upstream/session_lines.h"
 
+#include "common/protocol/passed_header.h"
 #include "server/upstream/azure.h"
 #include "server/upstream/cloudevents.h"
 
@@ -22,7 +23,7 @@ void write_origin_values(struct buf *out, const struct origin_values *values)
 static void write_passed_headers(struct buf *out, const struct session_origin *origin)
 {
     for (size_t i = 0; i < origin->headers.count; i++)
-        if (cloudevent_may_pass(origin->headers.items[i].name))
+        if (passed_header_is_good(origin->headers.items[i].name))
             cloudevent_write_passed(out, origin->headers.items[i].name, origin->headers.items[i].value);
 }
 

@@ -11,6 +11,7 @@ import time
 import pytest
 from support import jwt, ws
 from support.backend import Backend
+from support.carillon import run
 from support.wait import DEADLINE_S, SLOWDOWN, until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
@@ -653,6 +654,31 @@ def test_a_refused_options_is_no_decision(begin, on_failure, seen):
         connect(node).close()
     else:
         assert refusal(node).status == seen
+
+
+@pytest.mark.parametrize("azure", [False, True])
+def test_no_list_names_a_header_of_a_request_itself(begin, tmp_path, azure):
+    """Whatever header a request has of its own is refused in `headers`: a backend would get it twice."""
+    def answer(call):
+        call.answer(200, WebHook_Allowed_Origin="*", **{"ce-connectionstate": "e30="})
+
+    asks = {"connect": {"on_failure": "refuse"}, "events": ["connected", "disconnected"], "claims": ["role"]}
+    node, backend = begin(answer, path="/x/{id}", query=["q"], binary="upstream",
+                          upstream={**asks, **({"dialect": "azure"} if azure else {"subscribe": {"on_failure": "refuse"}})})
+    with connect(node, "/x/1?q=7", claims={"role": "a"}) as client:
+        for n in range(2):
+            client.send_text(message(f"c-{n}"))
+            client.send_frame(ws.BINARY, b"x")
+            until(lambda n=n: len(backend.calls) >= 2 * n + 4, "the messages have come")
+    backend.wait_for("azure.webpubsub.sys.disconnected" if azure else "disconnected")
+    names = set().union(*(call.headers for call in backend.calls)) - {"accept"}  # a client's takes the place of it
+    assert len(names) > 12 and "traceparent" in names
+    for name in sorted(names | {"accept-encoding"}):
+        path = tmp_path / "check.json"
+        path.write_text(json.dumps({"token": {"secret": "0123456789abcdef0123456789abcdef"}, "upstreams": {"ai": {"url": "http://h/"}},
+                                    "endpoints": [endpoint(headers=[name])]}))
+        answer = run("check", "--config", path)
+        assert answer.returncode != 0 and "expected the name of a header that may be handed on" in answer.stderr, name
 
 
 def test_azure_must_allow_this_server(begin):

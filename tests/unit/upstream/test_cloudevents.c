@@ -93,32 +93,6 @@ static void test_only_listed_claims(void **state)
     picks("{}", "");
 }
 
-static void test_which_headers_may_pass(void **state)
-{
-    static const char *const good[] = {"x-trace",  "Accept-Language", "user-agent",
-                                       "cemetery", "cookies",         "traceparent"};
-    static const char *const bad[] = {"",
-                                      "ce-id",
-                                      "CE-x",
-                                      "Webhook-Id",
-                                      "authorization",
-                                      "Cookie",
-                                      "host",
-                                      "Content-Length",
-                                      "Upgrade",
-                                      "sec-websocket-key",
-                                      "x y",
-                                      "x\r\ny",
-                                      "x:",
-                                      "TE",
-                                      "Transfer-Encoding",
-                                      "proxy-authorization"};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        assert_true(cloudevent_may_pass(str_from_cstr(good[i])));
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(cloudevent_may_pass(str_from_cstr(bad[i])));
-}
-
 static void test_a_passed_header_stays_one_line(void **state)
 {
     struct buf out = {0};
@@ -171,7 +145,6 @@ int main(void)
         cmocka_unit_test(test_the_headers_of_a_session),
         cmocka_unit_test(test_the_headers_of_an_event),
         cmocka_unit_test(test_only_listed_claims),
-        cmocka_unit_test(test_which_headers_may_pass),
         cmocka_unit_test(test_a_passed_header_stays_one_line),
         cmocka_unit_test(test_traceparent),
         cmocka_unit_test(test_connection_states),
