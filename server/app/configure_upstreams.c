@@ -154,6 +154,7 @@ static enum err make_http(struct configured_upstream *item, const struct upstrea
         .waiting_bytes = o->waiting_bytes,
         .frame_bytes = o->frame_bytes,
         .timeout_us = o->timeout_ms * 1000,
+        .total_timeout_us = o->total_timeout_ms * 1000,
         .close_on_failure = o->on_failure == UPSTREAM_FAILURE_CLOSE,
         .tells_connected = names(&o->events, "connected"),
         .tells_disconnected = names(&o->events, "disconnected"),

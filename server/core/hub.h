@@ -168,6 +168,9 @@ bool hub_send(struct hub *hub, struct session *session, bool binary, struct str 
 /* Would a message of that many bytes be within the limits of the session's outbox now? If it is not, and the kernel
  * takes nothing, hub_send ends the session as a slow consumer. */
 bool hub_has_room(const struct hub *hub, const struct session *session, size_t bytes);
+/* The same, if besides at most `unsent` bytes wait for the client. What waits is written first where that helps. True
+ * for a session that is ending: hub_send queues nothing then. */
+bool hub_make_room(struct hub *hub, struct session *session, size_t unsent, size_t bytes);
 /* The same for each subscriber of a channel, at its place among the channel's events. The message is no event: it is in
  * no history, and has no offset. Returns to how many it was queued. */
 size_t hub_send_to_channel(struct hub *hub, struct str channel, bool binary, struct str bytes);

@@ -195,6 +195,8 @@ struct subscription *recover_subscribe(struct hub *hub, struct session *session,
 void output_queue(struct hub *hub, struct session *session, struct message *message);
 /* Whether one more frame would be within the limits of the outbox. */
 bool output_has_room(const struct hub *hub, const struct session *session, size_t frame_len);
+/* See hub_make_room. The session is open. */
+bool output_make_room(struct hub *hub, struct session *session, size_t unsent, size_t frame_len);
 /* Part of output_event: the format is not the one that events come in. */
 size_t output_encoded(struct hub *hub, struct session *session, struct message *event);
 /* The event does not go to this session. For one session among few: a walk through all subscribers does not ask it. */

@@ -113,6 +113,19 @@ bool output_has_room(const struct hub *hub, const struct session *session, size_
            outbox->count < hub->settings.outbox_max_messages;
 }
 
+static bool is_read(const struct hub *hub, const struct session *session, size_t unsent, size_t frame_len)
+{
+    return session->outbox.bytes + session->unsent_bytes <= unsent && output_has_room(hub, session, frame_len);
+}
+
+bool output_make_room(struct hub *hub, struct session *session, size_t unsent, size_t frame_len)
+{
+    if (is_read(hub, session, unsent, frame_len))
+        return true;
+    write_out(hub, session);
+    return session->state != SESSION_OPEN || is_read(hub, session, unsent, frame_len);
+}
+
 static void end_slow_consumer(struct hub *hub, struct session *session)
 {
     metrics_add(hub->metrics, METRIC_SLOW_CONSUMERS, 1);

@@ -40,10 +40,16 @@ bool hub_send(struct hub *hub, struct session *session, bool binary, struct str 
     return message != NULL;
 }
 
+enum { FRAME_BESIDE = 16 }; /* header of a frame; no framing adds more to a raw message */
+
 bool hub_has_room(const struct hub *hub, const struct session *session, size_t bytes)
 {
-    enum { FRAME_BESIDE = 16 }; /* header of a frame; no framing adds more to a raw message */
     return output_has_room(hub, session, bytes + FRAME_BESIDE);
+}
+
+bool hub_make_room(struct hub *hub, struct session *session, size_t unsent, size_t bytes)
+{
+    return session->state != SESSION_OPEN || output_make_room(hub, session, unsent, bytes + FRAME_BESIDE);
 }
 
 struct correlated session_correlate(const struct session *session, bool binary, struct str bytes)

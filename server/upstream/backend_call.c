@@ -13,7 +13,6 @@
 
 enum {
     FIRST_PAUSE_US = 100000, /* before the second try; it doubles */
-    ROOM_PAUSE_US = 10000,   /* until the client's outbox is looked at again */
     DETAIL_MAX = 200,
     DISCARD_MAX = 65536, /* of an answer that nobody reads; a longer one costs the connection */
 };
@@ -82,9 +81,11 @@ static enum err send_request(struct backend_call *call, struct error *error)
 
 static void clear_answer(struct backend_call *call)
 {
+    list_remove(&call->turn);
+    buf_fini(&call->rest);
     answer_frames_fini(&call->frames);
     call->frames = (struct answer_frames){0};
-    call->answered = false;
+    call->answered = call->waits = call->over = false;
     call->unread = 0;
     call->retry_after_s = 0;
     call->status = 0;
@@ -282,29 +283,11 @@ static void on_head(struct outbound_call *outbound, void *mailbox_owner, const s
         refuse_body(call, "content type", head->content_type, "of which no frame is made");
 }
 
-static void acknowledge(struct backend_call *call)
-{
-    size_t unread = call->unread;
-    call->unread = 0;
-    outbound_more(call->outbound, unread);
-}
-
-/* Acknowledges what has come, or looks again after a while. */
-static void ask_for_more(struct timer *timer, uint64_t now_us)
-{
-    struct backend_call *call = CONTAINER_OF(timer, struct backend_call, timer);
-    if (!call->outbound || !call->unread)
-        return;
-    if (call->ops->has_room(call))
-        acknowledge(call);
-    else
-        wheel_start(hub_wheel(call->hub), timer, now_us + ROOM_PAUSE_US, ask_for_more);
-}
-
 /* The answer cannot be used: the rest is not wanted, and the connection is closed. */
 static void give_up(struct backend_call *call)
 {
-    outbound_cancel(call->outbound);
+    if (call->outbound)
+        outbound_cancel(call->outbound);
     call->outbound = NULL;
     wheel_stop(hub_wheel(call->hub), &call->timer);
     end(call, call->error.code,
@@ -312,11 +295,123 @@ static void give_up(struct backend_call *call)
         str_from_cstr(call->error.text));
 }
 
+size_t backend_call_held(const struct backend_call *call)
+{
+    const struct answer_frames *frames = &call->frames;
+    return call->rest.len + (frames->taken ? 0 : frames->line.len + frames->data.len + frames->has_data);
+}
+
+/* Asks for room for a frame that is made of what is held and of so many more bytes. */
+static bool has_room(struct backend_call *call, size_t more)
+{
+    call->waits = !call->ops->has_room(call, backend_call_held(call) + more);
+    return !call->waits;
+}
+
+/* Gives the client the frames of *bytes while it has room. ANSWER_FRAME: it has none, and *bytes has what is left. */
+static enum answer_result give_frames(struct backend_call *call, struct str *bytes)
+{
+    struct str frame;
+    while (bytes->len) {
+        if (!has_room(call, bytes->len))
+            return ANSWER_FRAME;
+        enum answer_result result = answer_next(&call->frames, bytes, &frame, &call->error);
+        if (result != ANSWER_FRAME)
+            return result;
+        call->ops->frame(call, call->frames.kind == ANSWER_BINARY, frame);
+    }
+    return ANSWER_MORE;
+}
+
+/* The frames of what the answer's end has ended: the last one may lie in what is held. */
+static enum answer_result give_last_frames(struct backend_call *call)
+{
+    struct str frame;
+    for (;;) {
+        if (backend_call_held(call) && !has_room(call, 0))
+            return ANSWER_FRAME;
+        enum answer_result result = answer_end(&call->frames, &frame, &call->error);
+        if (result != ANSWER_FRAME)
+            return result;
+        call->ops->frame(call, call->frames.kind == ANSWER_BINARY, frame);
+    }
+}
+
+static void end_with_result(struct backend_call *call)
+{
+    end(call, failures[call->result].err, failures[call->result].text, str_from_cstr(call->error.text));
+}
+
+/* The client does not read, and its call is not kept for ever. */
+static void on_unread(struct timer *timer, uint64_t now_us)
+{
+    struct backend_call *call = CONTAINER_OF(timer, struct backend_call, timer);
+    (void)now_us;
+    if (call->result == OUTBOUND_OK) {
+        call->result = OUTBOUND_TIMEOUT;
+        error_set(&call->error, ERR_UNAVAILABLE, "the client has not read the answer");
+    }
+    end_with_result(call);
+}
+
+/* The answer is over, and its last frames wait. */
+static void wait_for_client(struct backend_call *call)
+{
+    if (!timer_is_running(&call->timer))
+        wheel_start(hub_wheel(call->hub), &call->timer, call->deadline_us, on_unread);
+}
+
+/* The answer is over, and all that came before its end has been given. */
+static void finish(struct backend_call *call)
+{
+    enum answer_result result = ANSWER_MORE;
+    if (call->result != OUTBOUND_OK) {
+        end_with_result(call);
+        return;
+    }
+    if (!means_success(call->status)) {
+        end_with_status(call);
+        return;
+    }
+    if (call->answered && call->frames.kind != ANSWER_OTHER)
+        result = give_last_frames(call);
+    if (result == ANSWER_BAD)
+        end(call, call->error.code, failures[OUTBOUND_INVALID].text, str_from_cstr(call->error.text));
+    else if (result == ANSWER_FRAME)
+        wait_for_client(call);
+    else
+        end(call, ERR_NONE, NULL, STR(""));
+}
+
+/* Takes what has come as far as the client has room, and keeps the rest. */
+static void take_part(struct backend_call *call, struct str part)
+{
+    switch (give_frames(call, &part)) {
+    case ANSWER_BAD: give_up(call); break;
+    case ANSWER_FRAME: buf_append(&call->rest, part); break;
+    case ANSWER_MORE:
+        if (call->over) {
+            finish(call);
+            break;
+        }
+        outbound_more(call->outbound, call->unread);
+        call->unread = 0;
+        break;
+    }
+}
+
+void backend_call_go_on(struct backend_call *call)
+{
+    struct buf rest = call->rest;
+    call->waits = false;
+    call->rest = (struct buf){0};
+    take_part(call, buf_str(&rest));
+    buf_fini(&rest);
+}
+
 static void on_body(struct outbound_call *outbound, void *mailbox_owner, struct str part)
 {
     struct backend_call *call = outbound_call_owner(outbound);
-    struct str rest = part, frame;
-    enum answer_result result;
     (void)mailbox_owner;
     if (call->asks_leave) {
         outbound_more(outbound, part.len);
@@ -342,29 +437,11 @@ static void on_body(struct outbound_call *outbound, void *mailbox_owner, struct 
         give_up(call);
         return;
     }
-    /* The client has read what came before, so the next part may come while it gets this one. */
-    bool keeps_up = !call->unread && call->ops->has_room(call);
-    while ((result = answer_next(&call->frames, &rest, &frame, &call->error)) == ANSWER_FRAME)
-        call->ops->frame(call, call->frames.kind == ANSWER_BINARY, frame);
-    if (result == ANSWER_BAD) {
-        give_up(call);
-        return;
-    }
     call->unread += part.len;
-    if (keeps_up)
-        acknowledge(call);
-    else if (!timer_is_running(&call->timer))
-        ask_for_more(&call->timer, hub_now_us(call->hub));
-}
-
-/* The last frame may lie in what is still held. */
-static enum answer_result finish_frames(struct backend_call *call)
-{
-    struct str frame;
-    enum answer_result result;
-    while ((result = answer_end(&call->frames, &frame, &call->error)) == ANSWER_FRAME)
-        call->ops->frame(call, call->frames.kind == ANSWER_BINARY, frame);
-    return result;
+    if (call->waits)
+        buf_append(&call->rest, part);
+    else
+        take_part(call, part);
 }
 
 /* The backend has answered OPTIONS. */
@@ -392,14 +469,17 @@ static void on_end(struct outbound_call *outbound, void *mailbox_owner, const st
     }
     if (!(call->answered && ended->result != OUTBOUND_OK) && retry(call, ended->result))
         return;
+    uint64_t total_us = call->upstream->options.total_timeout_us;
+    uint64_t left_us = total_us > ended->duration_us ? total_us - ended->duration_us : 0;
+    call->deadline_us = hub_now_us(call->hub) + left_us;
+    call->over = true;
+    call->result = ended->result;
     if (ended->result != OUTBOUND_OK)
-        end(call, failures[ended->result].err, failures[ended->result].text, ended->text);
-    else if (!means_success(call->status))
-        end_with_status(call);
-    else if (call->answered && call->frames.kind != ANSWER_OTHER && finish_frames(call) == ANSWER_BAD)
-        end(call, call->error.code, failures[OUTBOUND_INVALID].text, str_from_cstr(call->error.text));
+        error_set(&call->error, failures[ended->result].err, "%.*s", STR_ARG(ended->text));
+    if (call->waits && ended->result != OUTBOUND_CANCELLED)
+        wait_for_client(call);
     else
-        end(call, ERR_NONE, NULL, STR(""));
+        finish(call);
 }
 
 static const struct outbound_ops outbound_operations = {.head = on_head, .body = on_body, .end = on_end};

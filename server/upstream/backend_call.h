@@ -3,6 +3,7 @@
 #ifndef CARILLON_UPSTREAM_BACKEND_CALL_H
 #define CARILLON_UPSTREAM_BACKEND_CALL_H
 
+#include "common/base/list.h"
 #include "common/base/wheel.h"
 #include "server/outbound/outbound.h"
 #include "server/upstream/answer_frames.h"
@@ -41,8 +42,9 @@ struct backend_call_ops {
     bool (*head)(struct backend_call *call, const struct backend_answer *head);
     /* A frame of an answer that means success. Borrowed. */
     void (*frame)(struct backend_call *call, bool binary, struct str frame);
-    /* May more frames come? False holds back the backend. It is asked again after a while. */
-    bool (*has_room)(struct backend_call *call);
+    /* May a frame of at most so many bytes come? False holds back the backend: the call waits until backend_call_go_on.
+     * The owner may put `turn` into a list. */
+    bool (*has_room)(struct backend_call *call, size_t bytes);
     /* Always, and last, unless head said false. The owner frees the call. */
     void (*done)(struct backend_call *call, const struct backend_result *result);
 };
@@ -63,13 +65,18 @@ struct backend_call {
     bool last_try;           /* a failure now is final. May change while the call is under way */
     /* Of backend_call.c. */
     struct outbound_call *outbound; /* NULL: not under way */
-    struct timer timer;             /* of the next try; or until there may be room for more of the answer */
-    uint64_t deadline_us;           /* no try begins after it */
+    struct timer timer;             /* of the next try; or until when the client must have got the answer's end */
+    uint64_t deadline_us; /* no try begins after it; once the answer is over, the client must have got its frames */
     unsigned tries;
     bool asks_leave; /* this try is OPTIONS: may requests be sent? (azure.h) */
     bool has_leave;  /* the answer to it says so */
-    size_t unread;   /* bytes of the answer that have not been acknowledged */
     struct answer_frames frames;
+    size_t unread;         /* bytes of the answer that have not been acknowledged */
+    bool waits;            /* has_room has said no, and backend_call_go_on has not come yet */
+    struct list_link turn; /* for the owner, while the call waits */
+    struct buf rest;       /* what has come of the answer and is not cut into frames yet, while the call waits */
+    bool over;             /* the answer has ended with `result`, and its last frames wait */
+    enum outbound_result result;
     bool answered;          /* an answer that means success has begun, and may have frames */
     uint64_t retry_after_s; /* of a 503 */
     int status;
@@ -78,6 +85,10 @@ struct backend_call {
 
 /* Starts the first try. `done` does not come from within this call. */
 void backend_call_start(struct backend_call *call);
+/* There may be room, after has_room has said no. The call may be done and freed when this returns. */
+void backend_call_go_on(struct backend_call *call);
+/* What a call that waits asks room for. */
+size_t backend_call_held(const struct backend_call *call);
 /* Nothing more comes. The owner frees the call. May be called for a call that has not been started. */
 void backend_call_fini(struct backend_call *call);
 

@@ -13,10 +13,7 @@
 #include "server/upstream/subscribe_call.h"
 #include "server/upstream/upstream_log.h"
 
-enum {
-    MESSAGE_COST = 1024,   /* what a message takes beside its bytes */
-    CLIENT_UNSENT = 16384, /* while the client has more to read than this, no more of an answer is taken */
-};
+enum { MESSAGE_COST = 1024 }; /* what a message takes beside its bytes */
 
 struct http_message {
     struct backend_call call;
@@ -276,10 +273,10 @@ static void on_frame(struct backend_call *call, bool binary, struct str frame)
     send_frame(message->session, binary, frame);
 }
 
-static bool has_room(struct backend_call *call)
+static bool has_room(struct backend_call *call, size_t bytes)
 {
-    const struct session *session = CONTAINER_OF(call, struct http_message, call)->session->base.session;
-    return !session || session->outbox.bytes + session->unsent_bytes <= CLIENT_UNSENT;
+    struct http_session *state = CONTAINER_OF(call, struct http_message, call)->session;
+    return !state->base.session || answer_turns_ask(&state->turns, call, bytes);
 }
 
 /* Messages that wait for an ended session's backend, which does not answer. The event of the end is still sent. */
@@ -391,6 +388,7 @@ struct upstream_session *http_session_opened(struct upstream *upstream, struct h
     list_init(&state->waiting);
     list_init(&state->under_way);
     list_init(&state->questions);
+    answer_turns_begin(&state->turns, hub, session);
     if (origin) {
         state->origin = session_origin_ref(origin);
         buf_append(&state->state, origin->state);
@@ -491,6 +489,7 @@ void http_session_ended(struct upstream_session *base, enum reason reason, int c
     struct http_session *state = http_session_of(base);
     subscribe_calls_end(state);
     end_calls(state);
+    answer_turns_end(&state->turns);
     if (http_session_options(state)->tells_disconnected)
         tell_disconnected(state, reason, code);
     pump(state);

@@ -8,6 +8,7 @@
 #include "common/token/claims.h"
 #include "server/core/endpoint.h"
 #include "server/core/session_origin.h"
+#include "server/upstream/answer_turns.h"
 #include "server/upstream/http_upstream_private.h"
 
 struct http_session {
@@ -21,6 +22,7 @@ struct http_session {
     struct buf state;         /* what the backend gave as ce-connectionstate last */
     struct list_link waiting; /* messages (http_session.c) */
     struct list_link under_way;
+    struct answer_turns turns;  /* until the session ends */
     struct list_link questions; /* subscribe calls (subscribe_call.c) */
     uint64_t questions_asked;
     unsigned calls; /* under way */

@@ -5,10 +5,11 @@
  *   http_session.c    the messages of one session: their order, how many are under way, and when to stop reading
  *   subscribe_call.c  may the session have a channel?
  *   backend_call.c    one request, with its tries and its answer
+ *   answer_turns.c    which answer of a session goes on when its client reads slowly
  *
  * A request is a CloudEvent in binary mode (cloudevents.h), signed if there are secrets (webhook.h). The answer is cut
  * into frames as it comes (answer_frames.h). What is held of an answer is bounded: the part that the client has not
- * taken holds back the backend.
+ * taken holds back the backend (answer_turns.h).
  *
  * When a call is tried again, with the same ce-id:
  * - No connection could be made, so that the backend has got nothing: at most TRIES_MAX times in all.
@@ -34,13 +35,14 @@ struct http_upstream_options {
     struct str azure_hub;     /* requests are in the dialect of azure.h, for this hub; empty: they are CloudEvents */
     const struct str *claims; /* names of the claims that the backend gets */
     size_t claim_count;
-    bool in_order;         /* one call of a session at a time */
-    size_t join_bytes;     /* binary messages that wait are joined up to this many bytes; only in order. 0: never */
-    size_t waiting_bytes;  /* of a session's messages that have no answer yet: over that its client is not read */
-    size_t frame_bytes;    /* of one frame of an answer */
-    uint64_t timeout_us;   /* no try begins later than that after the first one */
-    bool close_on_failure; /* a failed message ends its session */
-    bool tells_connected;  /* the event carillon.connected */
+    bool in_order;             /* one call of a session at a time */
+    size_t join_bytes;         /* binary messages that wait are joined up to this many bytes; only in order. 0: never */
+    size_t waiting_bytes;      /* of a session's messages that have no answer yet: over that its client is not read */
+    size_t frame_bytes;        /* of one frame of an answer */
+    uint64_t timeout_us;       /* no try begins later than that after the first one */
+    uint64_t total_timeout_us; /* of a call; its target has the same */
+    bool close_on_failure;     /* a failed message ends its session */
+    bool tells_connected;      /* the event carillon.connected */
     bool tells_disconnected;
     bool asks_connect;      /* before a session opens */
     bool accepts_connect;   /* when the backend gives no answer to that */

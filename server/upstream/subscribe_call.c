@@ -37,9 +37,10 @@ static void on_frame(struct backend_call *call, bool binary, struct str frame)
     (void)frame;
 }
 
-static bool has_room(struct backend_call *call)
+static bool has_room(struct backend_call *call, size_t bytes)
 {
     (void)call;
+    (void)bytes;
     return true;
 }
 

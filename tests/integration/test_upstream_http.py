@@ -471,6 +471,53 @@ def test_a_long_stream_to_a_slow_reader(begin):
             assert client.receive()["n"] == n
 
 
+def answer_in_lines(call):
+    number = call.headers["ce-sequence"]
+    call.answer(200, "".join(f"{number} {line} {'x' * 50_000}\n" for line in range(20)), "application/x-ndjson")
+
+
+def answer_in_one(call):
+    call.answer(200, (call.headers["ce-sequence"] + " 0 ").encode().ljust(1_000_000, b"x"), "application/octet-stream")
+
+
+def receive_but_pings(client):
+    while True:
+        _, opcode, payload = client.receive_frame()
+        if opcode != ws.PING:
+            return opcode, payload
+        client.send_frame(ws.PONG, payload)
+
+
+@pytest.mark.parametrize("pause_s", [0, 2])
+@pytest.mark.parametrize("answer, lines", [(answer_in_lines, 20), (answer_in_one, 1)])
+def test_many_large_answers_at_once(begin, answer, lines, pause_s):
+    """Together they are far more than the outbox may have. All of one client come at once."""
+    calls = 32
+    barrier = threading.Barrier(calls)
+
+    def answer_together(call):
+        barrier.wait(DEADLINE_S)
+        answer(call)
+
+    node, _ = begin(answer_together)
+    with connect(node, receive_buffer=None if pause_s == 0 else 8192) as client, connect(node, sub="other") as other:
+        for _ in range(calls):
+            client.send_text("x")
+        if pause_s:
+            time.sleep(pause_s)
+            other.send_frame(ws.PING, b"?")
+            assert receive_but_pings(other)[0] == ws.PONG
+        seen = {number: [] for number in range(1, calls + 1)}
+        for _ in range(calls * lines):
+            opcode, payload = receive_but_pings(client)
+            assert opcode in (ws.TEXT, ws.BINARY), (opcode, payload)
+            number, line, rest = payload.split(b" ", 2)
+            assert rest.strip(b"x") == b""
+            seen[int(number)].append(int(line))
+    assert all(found == list(range(lines)) for found in seen.values())
+    assert node.metric("carillon_slow_consumers_total") == 0
+
+
 # --- the backend is asked first ---
 
 ASKS = {"connect": {"on_failure": "refuse"}, "claims": ["role"]}

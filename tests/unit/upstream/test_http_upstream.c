@@ -48,7 +48,8 @@ static int setup(void **state)
                                                .claim_count = 1,
                                                .waiting_bytes = 100000,
                                                .frame_bytes = 300000,
-                                               .timeout_us = 25000000};
+                                               .timeout_us = 25000000,
+                                               .total_timeout_us = 300000000};
     return 0;
 }
 
@@ -408,6 +409,140 @@ static void test_a_slow_client_holds_back_the_backend(void **state)
     pass(&s.f, 30);
     assert_int_equal(call_at(0)->more, 2 * sizeof part);
     fake_end(call_at(0), OUTBOUND_OK);
+}
+
+/* The client's kernel takes what it has of the session, and then as much as one write again. */
+static void read_once(void)
+{
+    hub_writable(s.f.hub, s.wire.session, 0);
+    hub_flush(s.f.hub);
+    pass(&s.f, 20);
+}
+
+/* A line of len bytes that begins with these letters. */
+static void fake_line(size_t call, const char *name, size_t len)
+{
+    struct buf line = {0};
+    buf_append(&line, str_from_cstr(name));
+    while (line.len < len)
+        buf_append_char(&line, '.');
+    buf_append_char(&line, '\n');
+    fake_body(call_at(call), buf_str(&line));
+    buf_fini(&line);
+}
+
+static void begin_streams(size_t count)
+{
+    open_with_upstream();
+    for (size_t i = 0; i < count; i++)
+        send_text(&s.f, &s.wire, "x");
+    for (size_t i = 0; i < count; i++)
+        fake_head(call_at(i), 200, "application/x-ndjson", NULL, 0);
+    s.wire.full = true;
+}
+
+static void assert_line(const char *name)
+{
+    const char *frame = next_frame(&s.wire, NULL);
+    assert_memory_equal(frame, name, strlen(name));
+}
+
+/* All come in one turn, and are more than the outbox may have. */
+static void test_many_answers_at_once_are_given_as_the_client_reads(void **state)
+{
+    enum { CALLS = 32, SIZE = 60000 };
+    char name[8];
+    (void)state;
+    begin_streams(CALLS);
+    for (size_t i = 0; i < CALLS; i++) {
+        snprintf(name, sizeof name, "%zu-", i);
+        fake_line(i, name, SIZE);
+        fake_end(call_at(i), OUTBOUND_OK);
+    }
+    hub_flush(s.f.hub);
+    assert_int_equal(s.wire.session->state, SESSION_OPEN);
+    assert_int_equal(s.wire.session->upstream->in_flight, CALLS - 1);
+    for (size_t i = 0; i < CALLS; i++) {
+        snprintf(name, sizeof name, "%zu-", i);
+        assert_line(name);
+        read_once();
+    }
+    assert_string_equal(next_frame(&s.wire, NULL), "");
+    assert_int_equal(s.wire.session->state, SESSION_OPEN);
+    assert_int_equal(s.wire.session->upstream->in_flight, 0);
+    assert_int_equal(counted(METRIC_SLOW_CONSUMERS), 0);
+}
+
+static void test_answers_of_a_slow_client_take_turns(void **state)
+{
+    static const char *const lines[2][3] = {{"a1", "a2", "a3"}, {"b1", "b2", "b3"}};
+    (void)state;
+    begin_streams(2);
+    for (size_t i = 0; i < 2; i++)
+        for (size_t n = 0; n < 3; n++)
+            fake_line(i, lines[i][n], 20000);
+    hub_flush(s.f.hub);
+    assert_int_equal(call_at(0)->more, 20001);
+    assert_int_equal(call_at(1)->more, 0);
+    assert_line("a1");
+    for (size_t n = 0; n < 2; n++) {
+        read_once();
+        assert_line(lines[0][n + 1]);
+        read_once();
+        assert_line(lines[1][n]);
+    }
+    read_once();
+    assert_line("b3");
+    assert_int_equal(call_at(0)->more, 60003);
+    assert_int_equal(call_at(1)->more, 60003);
+    fake_end(call_at(0), OUTBOUND_OK);
+    fake_end(call_at(1), OUTBOUND_OK);
+}
+
+static void test_frames_before_a_failure_come_before_it(void **state)
+{
+    (void)state;
+    begin_streams(1);
+    fake_line(0, "1", 20000);
+    fake_line(0, "2", 20000);
+    fake_end(call_at(0), OUTBOUND_RESET);
+    assert_int_equal(s.wire.session->upstream->in_flight, 1);
+    s.wire.full = false;
+    read_once();
+    assert_line("1");
+    assert_line("2");
+    assert_failed("internal_error");
+    assert_int_equal(s.wire.session->upstream->in_flight, 0);
+}
+
+static void test_a_client_that_never_reads_does_not_keep_its_answers(void **state)
+{
+    (void)state;
+    begin_streams(2);
+    fake_line(0, "1", 20000);
+    fake_line(0, "2", 20000);
+    fake_line(1, "3", 20000);
+    fake_end(call_at(0), OUTBOUND_OK);
+    fake_end(call_at(1), OUTBOUND_CANCELLED); /* the node ends */
+    assert_int_equal(s.wire.session->upstream->in_flight, 1);
+    s.wire.session->heard = true;
+    pass(&s.f, 299000);
+    assert_int_equal(s.wire.session->upstream->in_flight, 1);
+    pass(&s.f, 2000);
+    assert_int_equal(s.wire.session->upstream->in_flight, 0);
+    assert_int_equal(counted(METRIC_SLOW_CONSUMERS), 0);
+}
+
+static void test_a_session_ends_while_answers_wait(void **state)
+{
+    (void)state;
+    begin_streams(3);
+    for (size_t i = 0; i < 3; i++)
+        fake_line(i, "x", 20000);
+    fake_end(call_at(1), OUTBOUND_OK);
+    leave();
+    pass(&s.f, 1000);
+    assert_int_equal(counted(METRIC_UPSTREAM_LATE_ANSWERS), 3);
 }
 
 static void test_what_the_head_asks_for(void **state)
@@ -802,6 +937,11 @@ int main(void)
         WITH_SCENE(test_a_fast_client_is_not_read),
         WITH_SCENE(test_many_calls_of_a_session),
         WITH_SCENE(test_a_slow_client_holds_back_the_backend),
+        WITH_SCENE(test_many_answers_at_once_are_given_as_the_client_reads),
+        WITH_SCENE(test_answers_of_a_slow_client_take_turns),
+        WITH_SCENE(test_frames_before_a_failure_come_before_it),
+        WITH_SCENE(test_a_client_that_never_reads_does_not_keep_its_answers),
+        WITH_SCENE(test_a_session_ends_while_answers_wait),
         WITH_SCENE(test_what_the_head_asks_for),
         WITH_SCENE(test_a_session_that_has_gone),
         WITH_SCENE(test_the_end_of_a_session_ends_its_streams_and_tries),
