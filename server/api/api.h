@@ -24,6 +24,7 @@ struct api_config {
     uint64_t ticket_ttl_ms; /* unless the request says another */
     bool tickets_resume;
     uint64_t tickets_max;
+    size_t ticket_claims_bytes; /* the most that the claims of a ticket may have */
 };
 
 /* The node, as the API sees it. */

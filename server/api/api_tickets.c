@@ -20,6 +20,15 @@ static enum err check_text(const char *name, struct str text, struct error *erro
     return ERR_NONE;
 }
 
+/* As much as a token has, since they are kept in its place. */
+static enum err check_claims(const struct api *api, struct json_value claims, struct error *error)
+{
+    size_t most = api->config.ticket_claims_bytes;
+    if (claims.type && claims.raw.len > most)
+        return error_set(error, ERR_INVALID_REQUEST, "claims: expected at most %zu bytes (token.max_bytes)", most);
+    return ERR_NONE;
+}
+
 static enum err read_ttl(struct json_value ttl, uint64_t *out_ms, struct error *error)
 {
     if (!ttl.type)
@@ -52,6 +61,8 @@ static enum err read_wanted(const struct api_request *request, struct wanted *ou
         err = check_text("purpose", out->purpose, error);
     if (!err)
         err = check_text("resource", out->resource, error);
+    if (!err)
+        err = check_claims(api, out->claims, error);
     return err ? err : read_ttl(ttl, &out->ttl_ms, error);
 }
 

@@ -142,6 +142,7 @@ static struct api_config make_config(const struct server *server, struct str **o
         .ticket_ttl_ms = o->tickets.ttl_ms,
         .tickets_resume = o->tickets.use == TICKETS_RESUME,
         .tickets_max = o->tickets.max,
+        .ticket_claims_bytes = o->token_max_bytes,
     };
 }
 

@@ -131,6 +131,7 @@ static struct api *make_api(void)
         .custom_events = true,
         .revocation_ttl_ms = 5000,
         .revocations_max = 10,
+        .ticket_claims_bytes = 1000,
     };
     metrics_init(&metrics, 0);
     struct api *api = api_create(&config, &ops, NULL, &identity, &metrics, NULL);

@@ -1,6 +1,7 @@
 """Tickets, as browsers and programs of managed sockets use them: POST with a token, then a WebSocket with the ticket in the query,
 again with the same URL after a lost connection. With one node, and with two nodes on one Redis."""
 import concurrent.futures
+import json
 import re
 import signal
 import time
@@ -251,6 +252,21 @@ def test_a_backend_gets_tickets(node):
     for body in ({}, {"user": ""}, {"user": "a", "ttl": 0}, {"user": "a", "ttl": 86401}, {"user": "a", "claims": {"sub": "b"}},
                  {"user": "a", "claims": {"exp": "x"}}, {"user": "a", "purpose": "x" * 256}, {"purpose": "chat"}):
         assert node.api("POST", "/api/v1/tickets", body).status == 400, body
+
+
+def test_claims_of_a_backend_are_bounded(launch):
+    node = launch({**TICKETS, "token.max_bytes": "1k"})
+
+    def give(size):
+        claims = json.dumps({"department": "x" * (size - len('{"department":""}'))}, separators=(",", ":"))
+        assert len(claims) == size
+        return node.api("POST", "/api/v1/tickets", {"user": "zoe", "purpose": "chat", "resource": "t1", "claims": json.loads(claims)})
+
+    assert give(1000).status == 200
+    answer = give(1100)
+    assert answer.status == 400 and "token.max_bytes" in answer.json["error"]["message"]
+    node.reload({**TICKETS, "token.max_bytes": "2k"})
+    until(lambda: give(1100).status == 200, "the bound is live")
 
 
 # --- across nodes ---

@@ -90,6 +90,7 @@ void fixture_setup(struct fixture *f)
         .custom_events = true,
         .revocation_ttl_ms = 5000,
         .revocations_max = 10,
+        .ticket_claims_bytes = 1000,
     };
     metrics_init(&f->metrics, 0);
     f->api = api_create(&f->config, &ops, f, &identity, &f->metrics, NULL);
