@@ -209,6 +209,17 @@ enum err check_upstream_name(struct str text, struct error *error)
                      error_quote(text, quoted));
 }
 
+/* The port of "host:port" or "[address]:port", if one is given. */
+static bool has_good_port(struct str authority)
+{
+    size_t at = authority.len;
+    while (at && isdigit((unsigned char)authority.ptr[at - 1]))
+        at--;
+    uint64_t port;
+    bool is_given = at && at < authority.len && authority.ptr[at - 1] == ':';
+    return !is_given || (str_to_u64(str_skip(authority, at), &port) && port > 0 && port <= UINT16_MAX);
+}
+
 /* Scheme, "://", host and maybe port, path and query. A user or a fragment would go nowhere. The URL may hold a secret,
  * so no message repeats it. */
 static enum err check_url(struct str text, const char *const *schemes, const char *expected, struct error *error)
@@ -222,12 +233,16 @@ static enum err check_url(struct str text, const char *const *schemes, const cha
         struct str host = str_from(rest.ptr, 0);
         while (host.len < rest.len && !strchr("/?", rest.ptr[host.len]))
             host.len++;
-        good = host.len > 0 && host.ptr[0] != ':' && is_plain(rest, "#\"\\<>{}") && !memchr(host.ptr, '@', host.len);
+        good = host.len > 0 && host.ptr[0] != ':' && has_good_port(host) && is_plain(rest, "#\"\\<>{}") &&
+               !memchr(host.ptr, '@', host.len);
     }
     if (good)
         return ERR_NONE;
-    return error_set(error, ERR_INVALID_REQUEST,
-                     "expected an address such as \"%s\", without a user, a fragment or a {name}", expected);
+    return error_set(
+        error, ERR_INVALID_REQUEST,
+        "expected an address such as \"%s\", without a user, a fragment or a {name}, and with a port from 1 "
+        "to 65535 or none",
+        expected);
 }
 
 enum err check_upstream_url(struct str text, struct error *error)

@@ -579,6 +579,13 @@ def test_connect_refuses_browsers_by_close(begin):
     assert (closed.value.code, closed.value.reason) == (1013, "backend_unavailable")
 
 
+@pytest.mark.parametrize("query", ["q=1&q=2", "q=%zz"])
+def test_a_parameter_that_cannot_be_handed_on(begin, query):
+    node, _ = begin(query=["q"])
+    assert refusal(node, path=f"/?{query}").status == 400
+    connect(node, "/?other=1&other=2&q=1").close()
+
+
 def test_connect_without_an_answer_may_accept(launch):
     gone = Backend()
     gone.close()

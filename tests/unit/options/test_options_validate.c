@@ -135,6 +135,8 @@ static void bad_texts_are_refused(void **state)
         {"{\"upstreams\": {\"x\": {\n\"url\": \"ftp://h\"}}}", "upstreams.x.url: expected an address"},
         {"{\"upstreams\": {\"x\": {\n\"url\": \"http://\"}}}", "upstreams.x.url: expected an address"},
         {"{\"upstreams\": {\"x\": {\n\"url\": \"http://user:secret@h/\"}}}", "upstreams.x.url: expected an address"},
+        {"{\"upstreams\": {\"x\": {\n\"url\": \"http://h:0/\"}}}", "upstreams.x.url: expected an address"},
+        {"{\"upstreams\": {\"x\": {\n\"url\": \"http://[::1]:65536\"}}}", "upstreams.x.url: expected an address"},
         {"{\"upstreams\": {\"x\": {\n\"url\": \"http://h/{id}\"}}}", "upstreams.x.url: expected an address"},
         {"{\"upstreams\": {\n\"a b\": {\"url\": \"http://h\"}}}", "found \"a b\", expected a name"},
         {"{\"upstreams\": {\"x\": {\"url\": \"http://h\"},\n\"x\": {\"url\": \"http://h\"}}}", "\"x\" is given twice"},
