@@ -240,6 +240,9 @@ void claims_unref(struct claims *claims)
     if (!claims || --claims->refs > 0)
         return;
     struct claims_body *body = body_of(claims);
+    if (claims->changes)
+        claims_unref(claims->changes->token);
+    free(claims->changes);
     buf_fini(&body->texts);
     free(body->unescaped);
     free(claims->grants);

@@ -307,6 +307,20 @@ static void recheck_access(struct hub *hub, struct session *session)
     }
 }
 
+/* Takes the reference. */
+static void use_claims(struct hub *hub, struct session *session, struct claims *claims)
+{
+    uint64_t end_ms = claims_end_by_backend(claims);
+    bool end_stays = end_ms && end_ms == liveness_end_ms(hub, session);
+    claims_unref(session->claims);
+    session->claims = claims;
+    session->late_token = claims->exp_ms && claims->exp_ms <= hub->wall_ms;
+    if (!end_stays || end_ms != liveness_end_ms(hub, session))
+        session->expiry_warned = false;
+    if (!hub->draining)
+        wheel_stop(&hub->wheel, &session->deadline);
+}
+
 static void refresh(struct hub *hub, struct session *session, const struct command *command)
 {
     struct claims *claims = NULL;
@@ -319,17 +333,17 @@ static void refresh(struct hub *hub, struct session *session, const struct comma
         refuse(hub, session, command, reason_err(reason), text);
         return;
     }
-    if (!str_eq(claims->sub, session->claims->sub)) {
+    if (!str_eq(claims->sub, claims_of_token(session->claims)->sub)) {
         claims_unref(claims);
         refuse(hub, session, command, ERR_CONFLICT, "the new token is another user's; open a new connection for it");
         return;
     }
-    claims_unref(session->claims);
-    session->claims = claims;
-    session->expiry_warned = false;
-    session->late_token = claims->exp_ms && claims->exp_ms <= hub->wall_ms;
-    if (!hub->draining)
-        wheel_stop(&hub->wheel, &session->deadline);
+    if (claims_change_again(session->claims, &claims, &error)) {
+        claims_unref(claims);
+        answer_error(hub, session, command->id, &error, STR(""));
+        return;
+    }
+    use_claims(hub, session, claims);
     const struct reply reply = {
         .type = REPLY_REFRESHED, .id = command->id, .refreshed = {.expires_ms = claims->exp_ms}};
     output_reply(hub, session, &reply);

@@ -245,6 +245,8 @@ void liveness_start(struct hub *hub, struct session *session);
 /* Sends a ping now. False: the session gets no pings, or its pongs would not be read. */
 bool liveness_probe(struct hub *hub, struct session *session);
 void liveness_hear_pong(struct hub *hub, struct session *session);
+/* When the session ends by its claims, wall clock; 0: it does not. */
+uint64_t liveness_end_ms(const struct hub *hub, const struct session *session);
 /* The claims have been set: they say when to warn and when to end. */
 void liveness_watch_expiry(struct hub *hub, struct session *session);
 /* The same after a refresh: nobody is warned at once of the token that they have just brought. */

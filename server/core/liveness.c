@@ -87,24 +87,34 @@ static void check_expiry(struct timer *timer, uint64_t now_us)
     liveness_watch_expiry(session->hub, session);
 }
 
-static uint64_t end_of(const struct hub *hub, const struct session *session)
+/* A token that came within the leeway counts to the end of it. What a backend has said counts to the moment, also at an
+ * endpoint that does not heed the end of tokens. */
+uint64_t liveness_end_ms(const struct hub *hub, const struct session *session)
 {
-    uint64_t exp_ms = session->claims->exp_ms;
-    return session->late_token ? exp_ms + hub->settings.leeway_ms : exp_ms;
+    uint64_t by_backend_ms = claims_end_by_backend(session->claims);
+    uint64_t exp_ms = session->endpoint->ignores_expiry ? 0 : session->claims->exp_ms;
+    if (exp_ms && session->late_token)
+        exp_ms += hub->settings.leeway_ms;
+    return by_backend_ms && (!exp_ms || by_backend_ms < exp_ms) ? by_backend_ms : exp_ms;
 }
 
 static bool has_end(const struct hub *hub, const struct session *session)
 {
-    return session->claims->exp_ms != 0 && !session->endpoint->ignores_expiry && session->state == SESSION_OPEN &&
-           !hub->draining;
+    return liveness_end_ms(hub, session) != 0 && session->state == SESSION_OPEN && !hub->draining;
+}
+
+/* No token puts the end off that a backend has set. */
+static struct str warning_text(const struct hub *hub, const struct session *session)
+{
+    uint64_t by_backend_ms = claims_end_by_backend(session->claims);
+    if (by_backend_ms && by_backend_ms == liveness_end_ms(hub, session))
+        return STR("the backend ends this session soon, and refresh does not put that off: open a new connection");
+    return STR("the token expires soon: send refresh with a new one, or the connection will be closed");
 }
 
 static void warn_of_expiry(struct hub *hub, struct session *session)
 {
-    const struct reply reply = {
-        .type = REPLY_WARNING,
-        .warning = {STR("token_expiring"),
-                    STR("the token expires soon: send refresh with a new one, or the connection will be closed")}};
+    const struct reply reply = {.type = REPLY_WARNING, .warning = {STR("token_expiring"), warning_text(hub, session)}};
     session->expiry_warned = true;
     output_reply(hub, session, &reply);
 }
@@ -113,7 +123,7 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
 {
     if (!has_end(hub, session))
         return;
-    uint64_t end_ms = end_of(hub, session);
+    uint64_t end_ms = liveness_end_ms(hub, session);
     uint64_t warn_ms = hub->settings.expiry_warning_us / 1000;
     if (end_ms <= hub->wall_ms) {
         session_end(session, REASON_TOKEN_EXPIRED);
@@ -131,11 +141,12 @@ void liveness_watch_expiry(struct hub *hub, struct session *session)
 }
 
 /* A client answers a warning with a fresh token. If that token ends within the warning's time, a warning at once would
- * bring the next one at once, and so on. Its warning comes when half of the time is over. */
+ * bring the next one at once, and so on. Its warning comes when half of the time is over. There is one warning of an
+ * end that a backend has set. */
 void liveness_watch_fresh(struct hub *hub, struct session *session)
 {
-    uint64_t end_ms = end_of(hub, session);
-    if (has_end(hub, session) && end_ms > hub->wall_ms &&
+    uint64_t end_ms = liveness_end_ms(hub, session);
+    if (has_end(hub, session) && !session->expiry_warned && end_ms > hub->wall_ms &&
         end_ms - hub->wall_ms <= hub->settings.expiry_warning_us / 1000)
         wheel_start(&hub->wheel, &session->deadline, hub->now_us + (end_ms - hub->wall_ms) * 1000 / 2, check_expiry);
     else

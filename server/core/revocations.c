@@ -152,13 +152,19 @@ static bool covers(struct revocations *revocations, enum revocation_kind kind, s
     return before_ms == 0 || iat_ms == 0 || iat_ms < before_ms;
 }
 
+static bool covers_claims(struct revocations *revocations, const struct claims *claims, uint64_t now_ms)
+{
+    return covers(revocations, REVOCATION_JTI, claims->jti, claims->iat_ms, now_ms) ||
+           covers(revocations, REVOCATION_USER, claims->sub, claims->iat_ms, now_ms);
+}
+
 bool revocations_cover(struct revocations *revocations, const struct claims *claims, uint64_t now_ms)
 {
     if (revocations_count(revocations) == 0)
         return false;
     pthread_rwlock_rdlock(&revocations->lock);
-    bool covered = covers(revocations, REVOCATION_JTI, claims->jti, claims->iat_ms, now_ms) ||
-                   covers(revocations, REVOCATION_USER, claims->sub, claims->iat_ms, now_ms);
+    bool covered = covers_claims(revocations, claims, now_ms) ||
+                   (claims->changes && covers_claims(revocations, claims_of_token(claims), now_ms));
     pthread_rwlock_unlock(&revocations->lock);
     return covered;
 }

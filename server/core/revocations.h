@@ -31,7 +31,7 @@ void revocations_add(struct revocations *revocations, const struct revocation *r
 /* How many there are. A revocation that is over counts until it is forgotten. */
 size_t revocations_count(const struct revocations *revocations);
 
-/* True if a token with these claims is revoked. */
+/* True if a token with these claims is revoked. Of claims with changes, those of the token count as well. */
 bool revocations_cover(struct revocations *revocations, const struct claims *claims, uint64_t now_ms);
 
 /* Calls tell for each. It must not call back into here. For a server for development: nobody can add one meanwhile. */

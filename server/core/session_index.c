@@ -167,12 +167,19 @@ static void remove_from_user(struct session_index *index, struct session *sessio
 
 /* --- sessions ----------------------------------------------------------------------------------------------------- */
 
+/* The same for a session's whole life: a newer token has the same user, and gets the same changes. */
+static bool is_renamed(const struct session *session)
+{
+    return !str_eq(session->claims->sub, claims_of_token(session->claims)->sub);
+}
+
 void session_index_add(struct session_index *index, struct session *session)
 {
     take_place(index, session);
     sorted_put(&index->by_uuid, &session->by_uuid);
     add_to_user(index, session);
     index->open_count++;
+    index->renamed_count += is_renamed(session);
 }
 
 void session_index_end(struct session_index *index, struct session *session)
@@ -180,6 +187,7 @@ void session_index_end(struct session_index *index, struct session *session)
     sorted_remove(&index->by_uuid, &session->by_uuid);
     remove_from_user(index, session);
     index->open_count--;
+    index->renamed_count -= is_renamed(session);
 }
 
 void session_index_remove(struct session_index *index, struct session *session)

@@ -19,10 +19,12 @@ struct session_user {
     uint32_t last; /* place of the session with the greatest uuid, from 1 */
 };
 
-/* Callers read count, open_count, by_uuid and place_count. The other members belong to session_index.c. */
+/* Callers read count, open_count, renamed_count, by_uuid and place_count. The other members belong to session_index.c.
+ */
 struct session_index {
-    size_t count;      /* of sessions, also those that are ending */
-    size_t open_count; /* of open sessions */
+    size_t count;         /* of sessions, also those that are ending */
+    size_t open_count;    /* of open sessions */
+    size_t renamed_count; /* of them, those whose user is not that of their token: a backend has given them another */
     struct sorted by_uuid;
     uint32_t worker;
     struct session_place *places;

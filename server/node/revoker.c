@@ -114,6 +114,8 @@ static void recheck_user(struct mail *mail, void *owner)
         mailbox_post(asked->worker, mail);
         return;
     }
+    if (hub_sessions(owner)->renamed_count)
+        want_all(recheck, asked->worker); /* the user of a token may have sessions under another name */
     atomic_fetch_sub(&recheck->users, 1);
     free(asked);
 }

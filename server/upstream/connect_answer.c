@@ -33,41 +33,37 @@ static void append_member(struct buf *out, struct str raw_key, struct str raw)
     buf_append(out, raw);
 }
 
-/* Members of the object, but for those that one of the changes, or of the objects above it, has. */
-static void append_members(struct buf *out, const struct changes *changes, struct json_value object,
-                           struct json_value above)
+static void append_claims(struct buf *out, const struct changes *changes)
 {
-    struct json_cursor at = json_walk(object);
+    struct json_cursor at = json_walk(changes->claims);
     struct json_value value;
     struct buf scratch = {0};
     struct str raw_key, key;
     while (json_next(&at, &raw_key, &value)) {
         buf_clear(&scratch);
         struct json_value quoted = json_value_of(str_from(raw_key.ptr - 1, raw_key.len + 2));
-        if (json_text(quoted, &scratch, &key) && !is_changed(changes, key) &&
-            !(above.type && json_member(above, key).type))
+        if (json_text(quoted, &scratch, &key) && !is_changed(changes, key))
             append_member(out, raw_key, value.raw);
     }
     buf_fini(&scratch);
 }
 
-static enum err change_claims(const struct changes *changes, const struct claims *before, struct claims **out,
+static enum err change_claims(const struct changes *changes, struct claims *before, struct claims **out,
                               struct error *error)
 {
-    struct buf payload = {0};
+    struct buf text = {0};
     struct error found;
-    if (!changes->user.type && !changes->claims.type && !changes->expires_at.type)
-        return ERR_NONE;
     if (changes->user.type)
-        append_member(&payload, STR("sub"), changes->user.raw);
+        append_member(&text, STR("sub"), changes->user.raw);
     if (changes->expires_at.type)
-        append_member(&payload, STR("exp"), changes->expires_at.raw);
+        append_member(&text, STR("exp"), changes->expires_at.raw);
     if (changes->claims.type)
-        append_members(&payload, changes, changes->claims, (struct json_value){0});
-    append_members(&payload, changes, before->payload, changes->claims);
-    buf_append_char(&payload, '}');
-    enum err err = claims_parse(buf_str(&payload), out, &found);
-    buf_fini(&payload);
+        append_claims(&text, changes);
+    if (!text.len)
+        return ERR_NONE;
+    buf_append_char(&text, '}');
+    enum err err = claims_change(before, json_value_of(buf_str(&text)), out, &found);
+    buf_fini(&text);
     return err ? error_set(error, ERR_INVALID_REQUEST, "user, claims, expires_at: %s", found.text) : ERR_NONE;
 }
 
@@ -96,8 +92,8 @@ static enum err take_state(struct json_value state, struct buf *out, struct erro
     return ERR_NONE;
 }
 
-static enum err read_object(struct json_value value, bool azure, const struct claims *before,
-                            struct connect_answer *out, struct error *error)
+static enum err read_object(struct json_value value, bool azure, struct claims *before, struct connect_answer *out,
+                            struct error *error)
 {
     struct changes changes = {0};
     struct json_value subprotocol = {0}, state = {0};
@@ -120,7 +116,7 @@ static enum err read_object(struct json_value value, bool azure, const struct cl
     return err ? err : change_claims(&changes, before, &out->claims, error);
 }
 
-enum err connect_answer_read(struct str text, bool azure, const struct claims *before, struct connect_answer *out,
+enum err connect_answer_read(struct str text, bool azure, struct claims *before, struct connect_answer *out,
                              struct error *error)
 {
     struct json_value value;

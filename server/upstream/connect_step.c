@@ -162,8 +162,9 @@ static enum reason take_answer(const struct connect_call *ask)
         return REASON_BACKEND_UNAVAILABLE;
     }
     apply(ask, &answer);
+    uint64_t end_ms = answer.claims ? claims_end_by_backend(answer.claims) : 0;
     connect_answer_fini(&answer);
-    return REASON_NONE;
+    return end_ms && end_ms <= hub_wall_ms(ask->call.hub) ? REASON_TOKEN_EXPIRED : REASON_NONE;
 }
 
 /* 403; and in the dialect of azure.h any 4xx, which its server answers by fail(). */

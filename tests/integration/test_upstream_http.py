@@ -557,6 +557,125 @@ def test_connect_and_what_its_answer_changes(begin):
     assert call.headers["ce-id"] == f"{session}.connect" and is_signed(call)
 
 
+class Decides:
+    """A backend whose answer to connect can be changed. It echoes the user and the claims of a binary message."""
+
+    def __init__(self, **answer):
+        self.answer = answer
+
+    def __call__(self, call):
+        if call.type == "connect":
+            call.answer(200, self.answer)
+        else:
+            call.answer(200, {"user": call.headers["ce-userid"], "claims": call.decoded("ce-claims")})
+
+
+CHANNELS = [{"match": "user:{sub}", "allow": ["subscribe"]}, {"match": "role:{role}", "allow": ["subscribe"]},
+            {"match": "g:*", "require": "grant", "allow": ["subscribe"]}]
+
+
+def begin_commands(begin, decides, **members):
+    return begin(decides, upstream=ASKS, config={"channels": CHANNELS, "revocation.ttl": "1h"}, path="/c", text="commands",
+                 binary="upstream", frames=["session_init", "subscribed", "warning", "error", "pong"], **members)
+
+
+def asked_as(client):
+    client.send_frame(ws.BINARY, b"x")
+    return client.receive()
+
+
+def has(client, channel):
+    client.send("subscribe", id=channel, channel=channel)
+    return client.receive()["type"] == "subscribed"
+
+
+def revoke(node, **what):
+    soon = {"issued_before": int(time.time()) + 5} if "user" in what else {}
+    assert node.api("POST", "/api/v1/revoke", {**what, **soon}).status == 200
+
+
+def test_refresh_keeps_what_connect_decided(begin):
+    """A client must not get rid of the backend's decision by sending its own token again."""
+    ends_at = int(time.time()) + 300
+    node, _ = begin_commands(begin, Decides(claims={"role": "guest", "channels": []}, expires_at=ends_at))
+    token = jwt.mint("eve", role="admin", channels=["g:*"])
+    with node.client(token, path="/c") as client:
+        ends = client.expect("session_init")["data"]["expires_at"]
+        for again in (token, jwt.mint("eve", role="admin", channels=["g:*"], exp=ends_at + 900)):
+            assert not has(client, "role:admin") and not has(client, "g:7")
+            assert client.ask("refresh", "refreshed", token=again)["data"]["expires_at"] == ends
+        assert not has(client, "role:admin") and not has(client, "g:7")
+        assert has(client, "role:guest")
+        assert asked_as(client) == {"user": "eve", "claims": {"role": "guest"}}
+        shorter = client.ask("refresh", "refreshed", token=jwt.mint("eve", exp=ends_at - 100))["data"]["expires_at"]
+        assert shorter < ends
+        assert client.ask("refresh", "refreshed", token=token)["data"]["expires_at"] == ends
+
+
+def test_refresh_of_a_session_with_another_user(begin):
+    node, _ = begin_commands(begin, Decides(user="zoe", claims={"role": "boss", "channels": ["g:1"]}))
+    with node.client(jwt.mint("ada", role="low"), path="/c") as client:
+        assert client.expect("session_init")["data"]["user"] == "zoe"
+        assert has(client, "g:1")
+        for _ in range(2):
+            client.error("refresh", "conflict", token=jwt.mint("zoe"))
+            client.ask("refresh", "refreshed", token=jwt.mint("ada", role="low"))
+        assert asked_as(client) == {"user": "zoe", "claims": {"role": "boss"}}
+        assert has(client, "user:zoe") and has(client, "role:boss")
+        assert not has(client, "user:ada") and not has(client, "role:low")
+
+
+@pytest.mark.parametrize("revoked", [{"user": "ada"}, {"user": "zoe"}, {"jti": "j-1"}, {"jti": "j-2"}])
+def test_revoking_the_user_of_the_token_or_of_the_session(begin, revoked):
+    node, _ = begin_commands(begin, Decides(user="zoe", claims={"jti": "j-2"}))
+    with node.client(jwt.mint("ada", jti="j-1"), path="/c") as client:
+        client.expect("session_init")
+        revoke(node, **revoked)
+        client.expect_close(1008, "token_revoked")
+
+
+def test_revoking_after_a_refresh(begin):
+    node, _ = begin_commands(begin, Decides(user="zoe"))
+    with node.client(jwt.mint("ada", jti="old"), path="/c") as client:
+        client.expect("session_init")
+        client.ask("refresh", "refreshed", token=jwt.mint("ada", jti="new"))
+        revoke(node, jti="old")
+        revoke(node, user="bea")
+        client.nothing_before_pong()
+        revoke(node, jti="new")
+        client.expect_close(1008, "token_revoked")
+
+
+@pytest.mark.parametrize("token_expiry", ["close", "connect"])
+def test_the_end_of_a_session_that_connect_has_set(begin, token_expiry):
+    node, _ = begin_commands(begin, Decides(expires_at=time.time() + 2), token_expiry=token_expiry)
+    token = jwt.mint("ada")
+    with node.client(token, path="/c") as client:
+        client.expect("session_init")
+        assert "the backend ends this session" in client.expect("warning")["data"]["message"]
+        client.send("refresh", token=token)
+        client.expect("refreshed")
+        client.expect_close(1008, "token_expired")
+
+
+def test_connect_with_an_end_that_is_over(begin):
+    node, _ = begin_commands(begin, Decides(expires_at=time.time() - 1))
+    with pytest.raises(ws.Refused) as refused:
+        node.client(jwt.mint("ada"), path="/c")
+    assert refused.value.response.status == 401 and b"token_expired" in refused.value.response.body
+
+
+def test_a_token_opens_one_connection_whatever_connect_changes(begin):
+    decides = Decides(user="zoe", claims={"jti": "first"}, expires_at=time.time() + 100)
+    node, _ = begin_commands(begin, decides, token_single_use=True)
+    token = jwt.mint("ada", jti="j-1")
+    node.client(token, path="/c").close()
+    decides.answer = {"claims": {"jti": "second"}, "expires_at": time.time() + 200}
+    with pytest.raises(ws.Refused) as refused:
+        node.client(token, path="/c")
+    assert b"token_used" in refused.value.response.body
+
+
 @pytest.mark.parametrize("status, seen", [(204, None), (401, 401), (403, 403), (429, 429), (503, 503), (500, 503), (404, 503)])
 def test_how_connect_is_answered(begin, status, seen):
     node, _ = begin(lambda call: call.answer(status), upstream=ASKS)

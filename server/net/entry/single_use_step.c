@@ -12,7 +12,7 @@ static void answered(void *waiter, enum err err, bool first)
 static enum entry_verdict begin(void *owner, struct entry *entry, const struct http_head *head, enum reason *out_reason)
 {
     const struct net_settings *settings = entry->admitter->settings;
-    const struct claims *claims = entry->admission.claims;
+    const struct claims *claims = claims_of_token(entry->admission.claims); /* whatever a backend puts over them */
     (void)head;
     if (!entry->admission.endpoint->token_single_use || entry->ticket)
         return ENTRY_PASSES;

@@ -255,6 +255,13 @@ struct session *open_session(struct fixture *f, struct wire *wire, const char *p
     memset(wire, 0, sizeof *wire);
     if (claims_parse(str_from_cstr(payload), &claims, &error))
         fail_msg("%s: %s", payload, error.text);
+    if (f->next_changes) {
+        struct claims *token = claims;
+        if (claims_change(token, json_value_of(str_from_cstr(f->next_changes)), &claims, &error))
+            fail_msg("%s: %s", f->next_changes, error.text);
+        claims_unref(token);
+        f->next_changes = NULL;
+    }
     struct session_start start = {
         .claims = claims,
         .address = STR("192.0.2.1"),

@@ -52,6 +52,7 @@ struct fixture {
     struct ticket_request *ticket;      /* the last one that was asked, owned by the test */
     struct presence_read *presence;     /* the same, of the command presence */
     struct claims *next_claims;         /* what verify gives; NULL: refuse */
+    const char *next_changes; /* what a backend has put over the claims of the next session, as JSON; NULL: nothing */
 };
 
 void fixture_setup(struct fixture *f);

@@ -227,15 +227,35 @@ static void test_expiry_counts_at_the_upgrade(void **state)
     assert_int_equal(s.wire.session->closing_reason, REASON_TOKEN_EXPIRED);
 }
 
+/* But for the end that a backend has set: it is not the token's. The leeway does not put it off. */
+static void test_the_end_of_a_backend_counts_all_the_same(void **state)
+{
+    (void)state;
+    struct endpoint *endpoint = begin_change();
+    endpoint->ignores_expiry = true;
+    s.f.next_changes = "{\"exp\":1768473040}";
+    open_with(endpoint, "{\"sub\":\"ann\",\"exp\":1768473020}");
+    assert_next("session_init");
+    pass(&s.f, 39900);
+    assert_int_equal(s.wire.session->state, SESSION_OPEN);
+    pass(&s.f, 200);
+    assert_int_equal(s.wire.session->closing_reason, REASON_TOKEN_EXPIRED);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_no_frames),       TEST(test_words),
-        TEST(test_some_frames),     TEST(test_deliver_data),
-        TEST(test_error_frame),     TEST(test_no_template),
-        TEST(test_bad_correlation), TEST(test_expiry_counts_at_the_upgrade),
+        TEST(test_no_frames),
+        TEST(test_words),
+        TEST(test_some_frames),
+        TEST(test_deliver_data),
+        TEST(test_error_frame),
+        TEST(test_no_template),
+        TEST(test_bad_correlation),
+        TEST(test_expiry_counts_at_the_upgrade),
+        TEST(test_the_end_of_a_backend_counts_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -303,6 +303,77 @@ static void test_refresh_with_a_short_token(void **state)
     fixture_teardown(&f);
 }
 
+static void refresh_with(struct fixture *f, struct wire *wire, const char *payload)
+{
+    f->next_claims = parse(payload);
+    send_text(f, wire, "{\"type\":\"refresh\",\"id\":9,\"data\":{\"token\":\"t\"}}");
+}
+
+/* What a backend has decided stays, whatever the client brings: user, claims, rights, the end. */
+static void test_refresh_keeps_what_a_backend_decided(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    (void)state;
+    fixture_setup(&f);
+    f.endpoint->ping_interval_us = 0;
+    f.next_changes = "{\"sub\":\"zoe\",\"exp\":1768473100,\"channels\":[\"room:1\"]}";
+    open_session(&f, &a, "{\"sub\":\"ada\",\"exp\":1768473500,\"channels\":[\"room:*\"]}");
+    send_text(&f, &a, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"room:1\"}}");
+    answer_join(&f, "room:1", "", 0);
+    next_frame(&a, NULL);
+    refresh_with(&f, &a, "{\"sub\":\"zoe\",\"exp\":1768473900}");
+    assert_non_null(strstr(next_frame(&a, NULL), "\"code\":\"conflict\""));
+    for (int i = 0; i < 2; i++) {
+        refresh_with(&f, &a, "{\"sub\":\"ada\",\"exp\":1768473900,\"channels\":[\"room:2\"]}");
+        assert_string_equal(next_frame(&a, NULL), "{\"type\":\"refreshed\",\"id\":9,\"data\":{\"expires_at\":"
+                                                  "\"2026-01-15T10:31:40.000Z\"}}");
+        assert_string_equal(next_frame(&a, NULL), ""); /* room:1 stays */
+        assert_str(a.session->claims->sub, "zoe");
+        send_text(&f, &a, "{\"type\":\"subscribe\",\"data\":{\"channel\":\"room:2\"}}");
+        assert_non_null(strstr(next_frame(&a, NULL), "needs a grant"));
+    }
+    pass(&f, 70100);
+    assert_non_null(strstr(next_frame(&a, NULL), "the backend ends this session soon"));
+    for (int i = 0; i < 3; i++) { /* a client that refreshes at each warning gets one of this end */
+        refresh_with(&f, &a, "{\"sub\":\"ada\",\"exp\":1768473900}");
+        assert_non_null(strstr(next_frame(&a, NULL), "refreshed"));
+        pass(&f, 9000);
+        assert_string_equal(next_frame(&a, NULL), "");
+    }
+    pass(&f, 3000);
+    assert_int_equal(a.session->closing_reason, REASON_TOKEN_EXPIRED);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
+/* A token that ends before the backend's end does counts, until a later one comes. */
+static void test_the_earlier_end_counts(void **state)
+{
+    struct fixture f;
+    struct wire a;
+    (void)state;
+    fixture_setup(&f);
+    f.endpoint->ping_interval_us = 0;
+    f.next_changes = "{\"exp\":1768473100}";
+    open_session(&f, &a, "{\"sub\":\"ada\"}");
+    refresh_with(&f, &a, "{\"sub\":\"ada\",\"exp\":1768473050}");
+    assert_non_null(strstr(next_frame(&a, NULL), "10:30:50.000Z"));
+    pass(&f, 20100);
+    assert_non_null(strstr(next_frame(&a, NULL), "the token expires soon"));
+    pass(&f, 20000);
+    refresh_with(&f, &a, "{\"sub\":\"ada\",\"exp\":1768473900}");
+    assert_non_null(strstr(next_frame(&a, NULL), "10:31:40.000Z"));
+    pass(&f, 29800);
+    assert_string_equal(next_frame(&a, NULL), "");
+    pass(&f, 200);
+    assert_non_null(strstr(next_frame(&a, NULL), "the backend ends this session soon"));
+    pass(&f, 30100);
+    assert_int_equal(a.session->closing_reason, REASON_TOKEN_EXPIRED);
+    close_session(&f, &a);
+    fixture_teardown(&f);
+}
+
 /* The answer to a refresh can close a slow consumer. The closing connection must still be bounded. */
 static void test_refresh_of_a_slow_consumer(void **state)
 {
@@ -368,6 +439,8 @@ int main(void)
         cmocka_unit_test(test_pings_are_off),
         cmocka_unit_test(test_refresh),
         cmocka_unit_test(test_refresh_with_a_short_token),
+        cmocka_unit_test(test_refresh_keeps_what_a_backend_decided),
+        cmocka_unit_test(test_the_earlier_end_counts),
         cmocka_unit_test(test_refresh_of_a_slow_consumer),
         cmocka_unit_test(test_drain),
     };

@@ -172,10 +172,38 @@ static void test_values_that_are_too_long(void **state)
     revocations_destroy(revocations);
 }
 
+/* A backend has given the session another user and another jti. Those of the token count all the same. */
+static void test_claims_with_changes(void **state)
+{
+    static const struct {
+        enum revocation_kind kind;
+        const char *value;
+        bool covered;
+    } rows[] = {
+        {REVOCATION_USER, "ada", true}, {REVOCATION_USER, "zoe", true}, {REVOCATION_USER, "role", false},
+        {REVOCATION_JTI, "one", true},  {REVOCATION_JTI, "two", true},  {REVOCATION_JTI, "ada", false},
+    };
+    struct claims *token, *claims;
+    (void)state;
+    assert_int_equal(claims_parse(STR("{\"sub\":\"ada\",\"jti\":\"one\"}"), &token, NULL), ERR_NONE);
+    assert_int_equal(claims_change(token, json_value_of(STR("{\"sub\":\"zoe\",\"jti\":\"two\"}")), &claims, NULL),
+                     ERR_NONE);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct revocations *revocations = revocations_create();
+        add(revocations, rows[i].kind, rows[i].value, 0, now_ms + 5000);
+        if (revocations_cover(revocations, claims, now_ms) != rows[i].covered)
+            fail_msg("%s: not as expected", rows[i].value);
+        revocations_destroy(revocations);
+    }
+    claims_unref(claims);
+    claims_unref(token);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_covered),
+        cmocka_unit_test(test_claims_with_changes),
         cmocka_unit_test(test_the_wider_one_counts),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_rounds),

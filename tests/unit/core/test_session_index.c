@@ -233,6 +233,23 @@ static void test_nobody(void **state)
     assert_null(session_index_at(&model.index, 0));
 }
 
+static void test_renamed_ones_are_counted(void **state)
+{
+    struct claims *claims;
+    (void)state;
+    add(model.claims[0]);
+    assert_int_equal(claims_change(model.claims[1], json_value_of(STR("{\"role\":\"x\"}")), &claims, NULL), ERR_NONE);
+    add(claims);
+    claims_unref(claims);
+    assert_int_equal(model.index.renamed_count, 0);
+    assert_int_equal(claims_change(model.claims[1], json_value_of(STR("{\"sub\":\"zoe\"}")), &claims, NULL), ERR_NONE);
+    struct session *session = add(claims);
+    claims_unref(claims);
+    assert_int_equal(model.index.renamed_count, 1);
+    end(session);
+    assert_int_equal(model.index.renamed_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_old_id_names_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_walk_that_ends_them, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_renamed_ones_are_counted, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,12 +217,64 @@ static void test_scope(void **state)
     claims_unref(claims);
 }
 
+static struct claims *change(const char *token, const char *changes)
+{
+    struct claims *before = parse(token), *claims = NULL;
+    assert_int_equal(claims_change(before, json_value_of(str_from_cstr(changes)), &claims, NULL), ERR_NONE);
+    claims_unref(before);
+    return claims;
+}
+
+static void test_changes(void **state)
+{
+    struct claims *claims = change("{\"sub\":\"ada\",\"jti\":\"7\",\"role\":\"admin\",\"exp\":50}",
+                                   "{\"sub\":\"zoe\",\"r\\u006fle\":\"guest\",\"exp\":60}");
+    assert_str(claims->payload.raw, "{\"sub\":\"zoe\",\"r\\u006fle\":\"guest\",\"exp\":60,\"jti\":\"7\"}");
+    assert_str(claims->sub, "zoe");
+    assert_int_equal(claims->exp_ms, 60000);
+    assert_int_equal(claims_end_by_backend(claims), 60000);
+    assert_str(claims_of_token(claims)->sub, "ada");
+    assert_int_equal(claims_of_token(claims)->exp_ms, 50000);
+    claims_unref(claims);
+    claims = parse("{\"sub\":\"ada\",\"exp\":50}");
+    assert_ptr_equal(claims_of_token(claims), claims);
+    assert_int_equal(claims_end_by_backend(claims), 0);
+    claims_unref(claims);
+}
+
+static void renews(struct claims *before, const char *token, const char *expected, uint64_t exp_ms)
+{
+    struct claims *claims = parse(token);
+    assert_int_equal(claims_change_again(before, &claims, NULL), ERR_NONE);
+    assert_str(claims->payload.raw, expected);
+    assert_int_equal(claims->exp_ms, exp_ms);
+    claims_unref(claims);
+}
+
+/* Each newer token gets the changes of the first answer, and not those of the token before. */
+static void test_changes_again(void **state)
+{
+    struct claims *claims = change("{\"sub\":\"ada\",\"old\":1}", "{\"role\":\"guest\",\"exp\":60}");
+    renews(claims, "{\"sub\":\"ada\",\"role\":\"admin\",\"exp\":90}", "{\"role\":\"guest\",\"exp\":60,\"sub\":\"ada\"}",
+           60000);
+    renews(claims, "{\"sub\":\"ada\",\"exp\":30}", "{\"role\":\"guest\",\"exp\":60,\"sub\":\"ada\"}", 30000);
+    renews(claims, "{\"sub\":\"ada\"}", "{\"role\":\"guest\",\"exp\":60,\"sub\":\"ada\"}", 60000);
+    struct claims *second = parse("{\"sub\":\"ada\",\"exp\":30}");
+    assert_int_equal(claims_change_again(claims, &second, NULL), ERR_NONE);
+    renews(second, "{\"sub\":\"ada\",\"exp\":90}", "{\"role\":\"guest\",\"exp\":60,\"sub\":\"ada\"}", 60000);
+    claims_unref(second);
+    claims_unref(claims);
+    claims = parse("{\"sub\":\"ada\",\"role\":\"guest\"}");
+    renews(claims, "{\"sub\":\"ada\",\"exp\":90}", "{\"sub\":\"ada\",\"exp\":90}", 90000);
+    claims_unref(claims);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything), cmocka_unit_test(test_numbers),  cmocka_unit_test(test_little),
         cmocka_unit_test(test_sub),        cmocka_unit_test(test_refusals), cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_scope),      cmocka_unit_test(test_changes),  cmocka_unit_test(test_changes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,19 @@ static void test_claims(void **state)
                    "{\"sub\":\"bob\",\"r\\u006fle\":\"admin\",\"exp\":1800000000,\"jti\":\"7\"}");
 }
 
+static void test_the_token_is_kept(void **state)
+{
+    struct claims *before = claims_of(TOKEN);
+    struct connect_answer out;
+    assert_int_equal(connect_answer_read(STR("{\"user\":\"bob\",\"expires_at\":1700000000,\"claims\":{\"exp\":1}}"),
+                                         false, before, &out, NULL),
+                     ERR_NONE);
+    assert_ptr_equal(claims_of_token(out.claims), before);
+    assert_int_equal(claims_end_by_backend(out.claims), 1700000000000);
+    connect_answer_fini(&out);
+    claims_unref(before);
+}
+
 static void test_other_members(void **state)
 {
     struct claims *before = claims_of(TOKEN);
@@ -86,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_the_token_is_kept),
         cmocka_unit_test(test_other_members),
         cmocka_unit_test(test_what_is_wrong),
     };
