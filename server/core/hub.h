@@ -154,9 +154,9 @@ void hub_charge(struct hub *hub, struct session *session, uint64_t messages);
 /* A ping of the client has come. Its answer has the same payload, at most 125 bytes. */
 void hub_ping(struct hub *hub, struct session *session, struct str payload);
 void hub_pong(struct hub *hub, struct session *session);
-/* The client has sent a close frame, with this code (0: without one). It gets the code back, after what was on its way
- * to it. */
-void hub_closed(struct hub *hub, struct session *session, int code);
+/* The client has sent a close frame, with this code (0: without one) and reason (UTF-8, maybe empty). It gets the code
+ * back, after what was on its way to it. */
+void hub_closed(struct hub *hub, struct session *session, int code, struct str reason);
 /* The client has answered the session's close frame: it has everything that was sent before. */
 void hub_close_answered(struct hub *hub, struct session *session);
 /* The kernel takes data again. unsent: how many bytes the transport still holds. */

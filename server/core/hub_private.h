@@ -314,6 +314,8 @@ void session_upstream_take(struct hub *hub, struct session *session, bool binary
 struct correlated session_correlate(const struct session *session, bool binary, struct str bytes);
 /* The session has ended. Its upstream, if it has one, is told. */
 void session_upstream_end(struct session *session);
+/* Keeps the reason of the client's close frame for the upstream, if the session is open and has one. */
+void session_upstream_note_close(struct session *session, struct str reason);
 
 /* --- commands.c --- */
 /* One command of a client, in its dialect. */

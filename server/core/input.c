@@ -76,9 +76,10 @@ void hub_pong(struct hub *hub, struct session *session)
         session_ticket_proven(session);
 }
 
-void hub_closed(struct hub *hub, struct session *session, int code)
+void hub_closed(struct hub *hub, struct session *session, int code, struct str reason)
 {
     (void)hub;
+    session_upstream_note_close(session, reason);
     session_end_with(session, code, STR(""));
 }
 

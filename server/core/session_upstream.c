@@ -22,6 +22,12 @@ void session_upstream_take(struct hub *hub, struct session *session, bool binary
         hub_fail(hub, session, message.correlated.id, error.code, str_from_cstr(error.text));
 }
 
+void session_upstream_note_close(struct session *session, struct str reason)
+{
+    if (session->upstream && session->state == SESSION_OPEN)
+        buf_append(&session->upstream->close_reason, reason);
+}
+
 void session_upstream_end(struct session *session)
 {
     struct upstream_session *state = session->upstream;
@@ -29,7 +35,12 @@ void session_upstream_end(struct session *session)
         return;
     session->upstream = NULL;
     state->session = NULL;
-    state->upstream->ops->ended(state, session->closing_reason, session->closing_code);
+    struct buf given = state->close_reason;
+    state->close_reason = (struct buf){0};
+    enum reason reason = session->closing_reason;
+    state->upstream->ops->ended(state, session->closing_code,
+                                reason ? str_from_cstr(reason_text(reason)) : buf_str(&given));
+    buf_fini(&given);
 }
 
 bool hub_send(struct hub *hub, struct session *session, bool binary, struct str bytes)

@@ -37,7 +37,7 @@ struct transport_ops {
     void (*ping)(struct hub *hub, struct session *session, struct str payload);
     void (*pong)(struct hub *hub, struct session *session);
     /* The client's close frame, before the server's own. code 0: it has none. */
-    void (*closed)(struct hub *hub, struct session *session, int code);
+    void (*closed)(struct hub *hub, struct session *session, int code, struct str reason);
     /* The kernel has taken all that the transport held after WRITE_PARTIAL: hub_writable, or who passes it on. */
     void (*writable)(struct hub *hub, struct session *session, uint32_t unsent);
     const struct framing *framing;

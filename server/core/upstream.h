@@ -9,10 +9,10 @@
 
 #include <stdatomic.h>
 
+#include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
-#include "common/protocol/reason.h"
 #include "server/core/correlation.h"
 
 struct hub;
@@ -36,6 +36,7 @@ struct upstream_session {
     uint64_t messages;         /* sequence of the last one; the hub counts */
     uint32_t in_flight;        /* calls or messages whose answer has yet to come. Draining waits for them */
     uint32_t questions;        /* subscribes that wait for the upstream's word; the hub counts */
+    struct buf close_reason;   /* of the client's close frame; the hub writes it, and frees it before `ended` */
 };
 
 /* Each is called in the hub's thread, and none may block. */
@@ -49,8 +50,10 @@ struct upstream_ops {
      * hub_answer_subscribe, unless the session ends first. NULL in an upstream that is not asked. */
     void (*ask)(struct upstream_session *state, struct subscribe_question *question);
     /* The session has ended: state->session is NULL. Frees the state now, or once what is in flight has come back.
-     * code: of the close frame that was sent or received. 0: it had none; 1006: the connection was lost. */
-    void (*ended)(struct upstream_session *state, enum reason reason, int code);
+     * code: of the close frame that was sent or received. 0: it had none; 1006: the connection was lost.
+     * reason: the text of the client's close frame, or the name of the reason that the hub has ended the session for.
+     * Empty if neither gave one. At most 123 bytes of UTF-8, valid for the call. */
+    void (*ended)(struct upstream_session *state, int code, struct str reason);
     /* With the last reference, in any thread. */
     void (*destroy)(struct upstream *upstream);
 };

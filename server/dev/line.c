@@ -76,11 +76,15 @@ static void pong(struct hub *hub, struct session *session)
     line_in_put(line_of(session), WS_PONG, STR(""), 0);
 }
 
-static void closed(struct hub *hub, struct session *session, int code)
+static void closed(struct hub *hub, struct session *session, int code, struct str reason)
 {
-    const unsigned char bytes[] = {(unsigned char)(code >> 8), (unsigned char)code};
+    struct buf bytes = {0};
     (void)hub;
-    line_in_put(line_of(session), WS_CLOSE, str_from((const char *)bytes, sizeof bytes), 0);
+    buf_append_char(&bytes, (char)(code >> 8));
+    buf_append_char(&bytes, (char)code);
+    buf_append(&bytes, reason);
+    line_in_put(line_of(session), WS_CLOSE, buf_str(&bytes), 0);
+    buf_fini(&bytes);
 }
 
 static void hold(struct session *session, bool hold)

@@ -53,7 +53,9 @@ static void pass(struct link_lane *lane, const struct lane_item *item, size_t co
         break;
     case WS_PING: ws_transport_ops.ping(session->hub, session, item->bytes); break;
     case WS_PONG: ws_transport_ops.pong(session->hub, session); break;
-    case WS_CLOSE: ws_transport_ops.closed(session->hub, session, code_of(item->bytes)); break;
+    case WS_CLOSE:
+        ws_transport_ops.closed(session->hub, session, code_of(item->bytes), str_skip(item->bytes, 2));
+        break;
     }
 }
 

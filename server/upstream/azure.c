@@ -112,10 +112,10 @@ void azure_write_connect(struct buf *out, struct json_value claims, const struct
     buf_append_lit(out, "],\"clientCertificates\":[]}");
 }
 
-void azure_write_disconnected(struct buf *out, const char *reason)
+void azure_write_disconnected(struct buf *out, struct str reason)
 {
     buf_append_lit(out, "{\"reason\":");
-    json_append_string(out, str_from_cstr(reason));
+    json_append_string(out, reason);
     buf_append_char(out, '}');
 }
 

@@ -22,7 +22,7 @@ void azure_write(struct buf *out, const struct cloudevent *event, struct webhook
 /* Appends the body of the connect call: claims, query and headers, each value in an array, and the subprotocols. */
 void azure_write_connect(struct buf *out, struct json_value claims, const struct session_origin *origin);
 /* Appends the body of the disconnected event. */
-void azure_write_disconnected(struct buf *out, const char *reason);
+void azure_write_disconnected(struct buf *out, struct str reason);
 
 /* The answer to OPTIONS has this WebHook-Allowed-Origin: may requests be sent? */
 bool azure_is_allowed(struct str allowed_origin);

@@ -181,7 +181,7 @@ static enum err take(struct upstream_session *base, const struct session_message
     return ERR_NONE;
 }
 
-static void ended(struct upstream_session *base, enum reason reason, int code)
+static void ended(struct upstream_session *base, int code, struct str reason)
 {
     struct canned_session *state = CONTAINER_OF(base, struct canned_session, base);
     (void)reason;

@@ -472,26 +472,28 @@ void http_session_ask(struct upstream_session *base, struct subscribe_question *
     subscribe_call_start(http_session_of(base), question);
 }
 
-static void tell_disconnected(struct http_session *state, enum reason reason, int code)
+static void tell_disconnected(struct http_session *state, int code, struct str reason)
 {
-    const char *why = reason ? reason_text(reason) : "";
     struct buf body = {0};
-    if (http_session_options(state)->azure_hub.len)
-        azure_write_disconnected(&body, why);
-    else
-        buf_appendf(&body, "{\"code\":%d,\"reason\":\"%s\"}", code, why);
+    if (http_session_options(state)->azure_hub.len) {
+        azure_write_disconnected(&body, reason);
+    } else {
+        buf_appendf(&body, "{\"code\":%d,\"reason\":", code);
+        json_append_string(&body, reason);
+        buf_append_char(&body, '}');
+    }
     add(state, CLOUDEVENT_DISCONNECTED, buf_str(&body))->call.content_type = STR("application/json");
     buf_fini(&body);
 }
 
-void http_session_ended(struct upstream_session *base, enum reason reason, int code)
+void http_session_ended(struct upstream_session *base, int code, struct str reason)
 {
     struct http_session *state = http_session_of(base);
     subscribe_calls_end(state);
     end_calls(state);
     answer_turns_end(&state->turns);
     if (http_session_options(state)->tells_disconnected)
-        tell_disconnected(state, reason, code);
+        tell_disconnected(state, code, reason);
     pump(state);
     free_if_done(state);
 }

@@ -19,6 +19,6 @@ struct upstream_session *http_session_opened(struct upstream *upstream, struct h
                                              struct session_origin *origin);
 enum err http_session_take(struct upstream_session *state, const struct session_message *message, struct error *error);
 void http_session_ask(struct upstream_session *state, struct subscribe_question *question);
-void http_session_ended(struct upstream_session *state, enum reason reason, int code);
+void http_session_ended(struct upstream_session *state, int code, struct str reason);
 
 #endif

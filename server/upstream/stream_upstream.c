@@ -216,7 +216,7 @@ static enum err take(struct upstream_session *base, const struct session_message
 }
 
 /* What waits still goes to Redis. A hub that drains ends soon, and does not wait for the next try. */
-static void ended(struct upstream_session *base, enum reason reason, int code)
+static void ended(struct upstream_session *base, int code, struct str reason)
 {
     struct stream_session *state = CONTAINER_OF(base, struct stream_session, base);
     (void)reason;

@@ -59,7 +59,7 @@ static void begin_closing(struct ws_session *state, int code, struct str reason)
 
 void ws_relay_end(struct ws_session *state)
 {
-    begin_closing(state, state->close_code, str_from_cstr(state->close_reason));
+    begin_closing(state, state->close_code, buf_str(&state->close_reason));
 }
 
 /* The connection has failed while it was open: that is the end of the session. */

@@ -77,6 +77,7 @@ void ws_session_free(struct ws_session *state)
     for (struct ws_waiting *waiting; (waiting = ws_session_take_waiting(state));)
         ws_waiting_free(waiting);
     forget_connection(state);
+    buf_fini(&state->close_reason);
     session_origin_unref(state->origin);
     upstream_unref(state->base.upstream);
     free(state);

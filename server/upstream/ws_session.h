@@ -27,9 +27,9 @@ struct ws_session {
     struct session_origin *origin; /* one reference; NULL: none */
     struct list_link waiting;      /* struct ws_waiting */
     size_t waiting_count;
-    size_t waiting_bytes; /* of those messages, with WAITING_COST each */
-    int close_code;       /* of the session, once it has ended; 0: none */
-    const char *close_reason;
+    size_t waiting_bytes;    /* of those messages, with WAITING_COST each */
+    int close_code;          /* of the session, once it has ended; 0: none */
+    struct buf close_reason; /* the same */
     struct backend_socket socket;
     struct timer
         timer; /* WS_DENIED: now; until it is open: its end; then: the next ping; at last: the end of closing */

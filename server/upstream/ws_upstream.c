@@ -17,7 +17,6 @@ static struct upstream_session *opened(struct upstream *upstream, struct hub *hu
     upstream_session_begin(&state->base, upstream, session);
     state->hub = hub;
     state->turn = hub_replies(hub)->turn;
-    state->close_reason = "";
     memcpy(state->uuid, session->uuid, sizeof state->uuid);
     list_init(&state->waiting);
     if (origin)
@@ -41,11 +40,11 @@ static enum err take(struct upstream_session *base, const struct session_message
     return ERR_NONE;
 }
 
-static void ended(struct upstream_session *base, enum reason reason, int code)
+static void ended(struct upstream_session *base, int code, struct str reason)
 {
     struct ws_session *state = ws_session_of(base);
     state->close_code = code == CLOSE_LOST ? CODE_GOING_AWAY : code;
-    state->close_reason = reason ? reason_text(reason) : "";
+    buf_append(&state->close_reason, reason);
     switch (state->state) {
     case WS_IDLE:
     case WS_DENIED:

@@ -518,6 +518,20 @@ def test_many_large_answers_at_once(begin, answer, lines, pause_s):
     assert node.metric("carillon_slow_consumers_total") == 0
 
 
+@pytest.mark.parametrize("code, reason", [(4002, 'why "so"\n\u00e9'), (1000, "x" * 123), (1000, ""), (None, "")])
+@pytest.mark.parametrize("azure", [False, True])
+def test_the_clients_close_reason_is_told(begin, code, reason, azure):
+    def answer(call):
+        call.answer(200, WebHook_Allowed_Origin="*") if call.method == "OPTIONS" else call.answer(204)
+
+    node, backend = begin(answer, upstream={"events": ["disconnected"], **({"dialect": "azure"} if azure else {})})
+    with connect(node) as client:
+        client.send_frame(ws.CLOSE, code.to_bytes(2, "big") + reason.encode() if code else b"")
+        client.expect_close(code)
+    told, = backend.wait_for("azure.webpubsub.sys.disconnected" if azure else "disconnected")
+    assert told.json() == ({} if azure else {"code": code or 0}) | {"reason": reason}
+
+
 # --- the backend is asked first ---
 
 ASKS = {"connect": {"on_failure": "refuse"}, "claims": ["role"]}

@@ -154,6 +154,16 @@ def test_the_backends_close_code_goes_to_the_client(begin, sent, got, reason):
     assert ended.code == (sent or 1005)
 
 
+def test_the_clients_close_reason_goes_to_the_backend(begin):
+    node, backend = begin(lambda one: one.accept().echo())
+    with connect(node) as client:
+        client.send_text("x")
+        client.receive_text()
+        client.send_frame(ws.CLOSE, (4002).to_bytes(2, "big") + "w\u00e9".encode())
+    ended, = backend.wait_for_ends()
+    assert (ended.code, ended.reason) == (4002, "w\u00e9")
+
+
 def test_a_lost_connection_closes_with_1011(begin, secured):
     node, _ = begin(lambda one: one.accept().receive() and one.reset(), tls=secured)
     with connect(node) as client:

@@ -113,14 +113,14 @@ static void fail(struct ws *ws, enum reason reason)
 
 /* 5.5.1, 7.1.1: the peer gets its code back, after what was on its way to it, and the server ends the connection. A
  * peer that ends its side of the connection too does not wait for that. */
-static void on_peer_close(struct ws *ws, int code)
+static void on_peer_close(struct ws *ws, int code, struct str reason)
 {
     ws->deaf = ws->peer_closed = true;
     if (ws->session->finished) { /* the answer to our own */
         hub_close_answered(ws->session->hub, ws->session);
         shut(ws);
     } else {
-        ws->session->ops->closed(ws->session->hub, ws->session, code == WS_CLOSE_NO_CODE ? 0 : code);
+        ws->session->ops->closed(ws->session->hub, ws->session, code == WS_CLOSE_NO_CODE ? 0 : code, reason);
     }
 }
 
@@ -141,7 +141,7 @@ static void on_message(struct ws *ws, const struct ws_message *message)
 {
     struct hub *hub = ws->session->hub;
     if (message->opcode == WS_CLOSE)
-        on_peer_close(ws, message->close_code);
+        on_peer_close(ws, message->close_code, message->payload);
     else if (ws->session->state != SESSION_OPEN) /* only the answer to our close frame is waited for */
         return;
     else if (message->opcode == WS_TEXT || message->opcode == WS_BINARY)

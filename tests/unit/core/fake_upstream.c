@@ -40,11 +40,11 @@ static enum err on_take(struct upstream_session *state, const struct session_mes
     return ERR_NONE;
 }
 
-static void on_ended(struct upstream_session *state, enum reason reason, int code)
+static void on_ended(struct upstream_session *state, int code, struct str reason)
 {
     struct fake_upstream *fake = fake_of(state->upstream);
     assert_null(state->session);
-    buf_appendf(&fake->log, "end %d %s\n", code, reason == REASON_NONE ? "" : reason_text(reason));
+    buf_appendf(&fake->log, "end %d %.*s\n", code, STR_ARG(reason));
     fake->last = NULL;
     free(state);
     upstream_unref(&fake->base);

@@ -37,7 +37,7 @@ static enum err on_take(struct upstream_session *state, const struct session_mes
     return ERR_NONE;
 }
 
-static void on_ended(struct upstream_session *state, enum reason reason, int code)
+static void on_ended(struct upstream_session *state, int code, struct str reason)
 {
     (void)reason;
     (void)code;
