@@ -626,6 +626,21 @@ def test_refresh_keeps_what_connect_decided(begin):
         assert client.ask("refresh", "refreshed", token=token)["data"]["expires_at"] == ends
 
 
+def test_refresh_of_a_session_that_a_ticket_opened(begin):
+    decides = Decides(user="zoe", claims={"role": "guest"})
+    node, _ = begin(decides, upstream=ASKS, path="/c", text="commands", binary="upstream", ticket_query=["ticket"],
+                    frames=["session_init", "subscribed", "error"],
+                    config={"channels": CHANNELS, "tickets": {"path": "/tickets", "use": "once"}})
+    made = node.api("POST", "/api/v1/tickets", {"user": "ada", "claims": {"role": "admin"}})
+    with node.client(path=f"/c?ticket={made.json['ticket']}") as client:
+        assert client.expect("session_init")["data"]["user"] == "zoe"
+        client.error("refresh", "conflict", token=jwt.mint("zoe"))
+        client.ask("refresh", "refreshed", token=jwt.mint("ada", role="admin"))
+        assert not has(client, "role:admin") and has(client, "role:guest")
+        revoke(node, user="ada")
+        client.expect_close(1008, "token_revoked")
+
+
 def test_refresh_of_a_session_with_another_user(begin):
     node, _ = begin_commands(begin, Decides(user="zoe", claims={"role": "boss", "channels": ["g:1"]}))
     with node.client(jwt.mint("ada", role="low"), path="/c") as client:
