@@ -7,7 +7,7 @@ import type { ChannelEvent, HistoryPage, Position } from "./protocol.js";
 
 /** Events that one page of the history may have at most. */
 const PAGE_MAX = 1000;
-/** A page that the server cannot give now is asked for so many times again. */
+/** A page that the server cannot give now is asked for so many times again. No wait is short: the rate of messages must allow one. */
 const RETRIES = 4;
 
 /** The earlier events that a listener asks for. */
@@ -88,7 +88,7 @@ export function createBacklog({ last, since }: Earlier, { env, report }: Channel
           const error = thrown as CarillonError;
           if (mine !== turn) return;
           if ((more = error.retryable && failures++ < RETRIES))
-            await new Promise<void>((resolve) => (retry = env.setTimeout(resolve, backoff(failures, 1000, 16_000, env.random()))));
+            await new Promise<void>((resolve) => (retry = env.setTimeout(resolve, backoff(failures, 1000, 16_000, (1 + env.random()) / 2))));
           else report(error);
         }
       }

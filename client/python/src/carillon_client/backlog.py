@@ -115,7 +115,8 @@ class Backlog:
                 if not error.retryable or failures > RETRIES:
                     self._link.report(error)
                     break
-                await asyncio.sleep(backoff(failures, 1.0, 16.0, random.random()))
+                # No wait is short: the rate of messages must allow a page.
+                await asyncio.sleep(backoff(failures, 1.0, 16.0, (1 + random.random()) / 2))
                 continue
             failures = 0
             live = self._link.position()
